@@ -1,0 +1,26 @@
+# Everything basin takes from the system, in one place. tools/install_packages.sh holds the same list
+# by Debian package name.
+find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(Boost REQUIRED COMPONENTS program_options)
+find_package(HDF5 REQUIRED COMPONENTS C)
+
+find_library(BASIN_OPENBLAS_LIBRARY NAMES openblas REQUIRED)
+find_path(BASIN_CBLAS_INCLUDE NAMES cblas.h PATH_SUFFIXES openblas openblas-pthread REQUIRED)
+add_library(basin_openblas INTERFACE)
+target_link_libraries(basin_openblas INTERFACE "${BASIN_OPENBLAS_LIBRARY}")
+target_include_directories(basin_openblas SYSTEM INTERFACE "${BASIN_CBLAS_INCLUDE}")
+
+add_library(basin_hdf5 INTERFACE)
+target_link_libraries(basin_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+target_include_directories(basin_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+
+# CUDA is looked for so that the build can say what it found; nothing is compiled with it yet.
+find_package(CUDAToolkit QUIET)
+if(CUDAToolkit_FOUND)
+  message(STATUS "CUDA toolkit ${CUDAToolkit_VERSION} found; this version has no CUDA kernels yet")
+else()
+  message(STATUS "No CUDA toolkit found: building for the CPU")
+endif()

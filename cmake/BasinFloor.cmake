@@ -1,0 +1,31 @@
+# Flags shared by every target of ours.
+add_library(basin_flags INTERFACE)
+target_compile_features(basin_flags INTERFACE cxx_std_20)
+target_include_directories(basin_flags INTERFACE "${CMAKE_SOURCE_DIR}")
+# -ffp-contract=off: whether a*b+c is fused must not depend on how a loop was compiled, or the same
+# sum would have other bits in another chunk. -fno-math-errno, -fno-trapping-math: let loops with
+# sqrt and selects vectorise; neither changes a result.
+target_compile_options(basin_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast
+  -ffp-contract=off -fno-math-errno -fno-trapping-math)
+if(BASIN_WARNINGS_AS_ERRORS)
+  target_compile_options(basin_flags INTERFACE -Werror)
+endif()
+if(BASIN_SANITIZE STREQUAL "address")
+  target_compile_options(basin_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer)
+  target_link_options(basin_flags INTERFACE -fsanitize=address,undefined)
+elseif(BASIN_SANITIZE STREQUAL "thread")
+  target_compile_options(basin_flags INTERFACE -fsanitize=thread)
+  target_link_options(basin_flags INTERFACE -fsanitize=thread)
+elseif(NOT BASIN_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "BASIN_SANITIZE is '${BASIN_SANITIZE}'; it must be empty, address or thread")
+endif()
+
+# basin_floor(name DEPENDS target...): the library basin_<name> from every .cpp below this folder. A
+# new file is picked up without editing CMake.
+function(basin_floor name)
+  cmake_parse_arguments(FLOOR "" "" "DEPENDS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  add_library(basin_${name} STATIC ${sources})
+  target_link_libraries(basin_${name} PUBLIC basin_flags ${FLOOR_DEPENDS})
+endfunction()

@@ -1,0 +1,165 @@
+// The problems on which the association kernels are tested and timed, and how they are laid out.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "kernels/association/heads.h"
+#include "kernels/table/case_arrays.h"
+#include "kernels/table/kernel_table.h"
+#include "kernels/table/reference.h"
+
+namespace basin::kernels {
+
+struct AssociationProblem {
+  std::string name;
+  std::int64_t B, H, L, M, D, Dv;
+  bool causal = false;
+  std::vector<std::int64_t> key_lengths{};  ///< empty: no padding
+  bool interleaved = false;  ///< (B, rows, H, width) in memory, not (B, H, rows, width)
+
+  /// Whether query i of batch item b sees key j, straight from the definition.
+  bool sees(std::int64_t b, std::int64_t i, std::int64_t j) const {
+    const bool real = key_lengths.empty() || j < key_lengths[static_cast<std::size_t>(b)];
+    return real && (!causal || j - (i + M - L) <= 0);
+  }
+  const std::int64_t* lengths() const { return key_lengths.empty() ? nullptr : key_lengths.data(); }
+
+  std::vector<std::int64_t> extents(std::int64_t rows, std::int64_t width) const {
+    return interleaved ? std::vector{B, rows, H, width} : std::vector{B, H, rows, width};
+  }
+  HeadView view(void* data, std::int64_t rows, std::int64_t width) const {
+    return interleaved ? HeadView{data, rows * H * width, width, H * width}
+                       : HeadView{data, H * rows * width, rows * width, width};
+  }
+
+  /// Pairs of query and visible key, over all batch items and heads.
+  double pairs() const {
+    double count = 0;
+    for (std::int64_t b = 0; b < B; ++b) {
+      for (std::int64_t i = 0; i < L; ++i) {
+        for (std::int64_t j = 0; j < M; ++j) {
+          count += sees(b, i, j) ? 1 : 0;
+        }
+      }
+    }
+    return count * static_cast<double>(H);
+  }
+  double elements(std::int64_t rows, std::int64_t width) const {
+    return static_cast<double>(B * H * rows * width);
+  }
+};
+
+/// Widths 1 to 64, both directions of L != M, padding that empties a batch item, causal problems
+/// whose first queries see nothing, lengths around the tile of 32 queries.
+inline std::vector<AssociationProblem> association_problems() {
+  return {
+      {.name = "one", .B = 1, .H = 1, .L = 1, .M = 1, .D = 1, .Dv = 1},
+      {.name = "wide_values", .B = 2, .H = 3, .L = 5, .M = 7, .D = 4, .Dv = 9},
+      {.name = "narrow_values", .B = 1, .H = 2, .L = 33, .M = 65, .D = 17, .Dv = 1},
+      {.name = "tiles", .B = 2, .H = 2, .L = 96, .M = 64, .D = 64, .Dv = 64},
+      {.name = "causal", .B = 2, .H = 2, .L = 71, .M = 71, .D = 8, .Dv = 8, .causal = true},
+      {.name = "causal_longer_keys",
+       .B = 1,
+       .H = 2,
+       .L = 35,
+       .M = 90,
+       .D = 5,
+       .Dv = 3,
+       .causal = true},
+      {.name = "causal_shorter_keys",
+       .B = 2,
+       .H = 1,
+       .L = 90,
+       .M = 35,
+       .D = 3,
+       .Dv = 5,
+       .causal = true},
+      {.name = "padded",
+       .B = 4,
+       .H = 2,
+       .L = 37,
+       .M = 41,
+       .D = 16,
+       .Dv = 7,
+       .key_lengths = {41, 0, 1, 23}},
+      {.name = "padded_causal",
+       .B = 3,
+       .H = 2,
+       .L = 67,
+       .M = 67,
+       .D = 7,
+       .Dv = 16,
+       .causal = true,
+       .key_lengths = {67, 33, 5}},
+      {.name = "interleaved",
+       .B = 2,
+       .H = 4,
+       .L = 40,
+       .M = 50,
+       .D = 12,
+       .Dv = 20,
+       .interleaved = true},
+      {.name = "interleaved_padded_causal",
+       .B = 3,
+       .H = 3,
+       .L = 50,
+       .M = 44,
+       .D = 32,
+       .Dv = 32,
+       .causal = true,
+       .key_lengths = {44, 19, 0},
+       .interleaved = true},
+      {.name = "no_keys", .B = 1, .H = 2, .L = 3, .M = 0, .D = 4, .Dv = 4},
+  };
+}
+
+/// Fills the rows of k or v that no query sees with NaN.
+inline void hide(const AssociationProblem& s, void* data, DType dtype, std::int64_t width) {
+  const HeadView view = s.view(data, s.M, width);
+  for (std::int64_t b = 0; b < s.B; ++b) {
+    for (std::int64_t j = 0; j < s.M; ++j) {
+      bool seen = false;
+      for (std::int64_t i = 0; i < s.L; ++i) {
+        seen = seen || s.sees(b, i, j);
+      }
+      for (std::int64_t h = 0; !seen && h < s.H; ++h) {
+        for (std::int64_t c = 0; c < width; ++c) {
+          set_element(data, dtype,
+                      b * view.batch_stride + h * view.head_stride + j * view.row_stride + c,
+                      std::numeric_limits<double>::quiet_NaN());
+        }
+      }
+    }
+  }
+}
+
+/// One head of f64 arrays: rows(i)[c].
+struct HeadRows {
+  double* first;
+  std::int64_t row_stride;
+  double* operator[](std::int64_t row) const { return first + row * row_stride; }
+
+  void clear(std::int64_t rows, std::int64_t width) const {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      std::fill_n((*this)[i], width, 0.0);
+    }
+  }
+};
+
+inline HeadRows head_rows(const HeadView& view, std::int64_t b, std::int64_t h) {
+  return {view.head<double>(b, h), view.row_stride};
+}
+
+inline double inner_product(const double* x, const double* y, std::int64_t count) {
+  double sum = 0;
+  for (std::int64_t c = 0; c < count; ++c) {
+    sum += x[c] * y[c];
+  }
+  return sum;
+}
+
+}  // namespace basin::kernels

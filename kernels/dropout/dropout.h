@@ -1,0 +1,26 @@
+// Dropout whose mask is a function of (key, stream, element index): it is drawn again in the
+// backward pass and never stored.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/common/dtype.h"
+#include "kernels/common/status.h"
+#include "kernels/common/thread_pool.h"
+
+namespace basin::kernels {
+
+/// y[i] = x[i] / (1 - p) where uniform(key, stream, i) >= p, else exactly 0 (also for NaN and inf).
+/// The same call with dy for x is the backward pass. y may be x. 0 <= p < 1.
+struct Dropout {
+  const void* x;
+  void* y;
+  std::int64_t count;
+  double p;
+  std::uint64_t key;
+  std::uint64_t stream;
+  DType dtype;
+};
+Status dropout(const Dropout&, const CpuContext&);
+
+}  // namespace basin::kernels

@@ -1,0 +1,33 @@
+// General matrix product C = alpha op(A) op(B) + beta C, row-major, batched.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/common/dtype.h"
+#include "kernels/common/status.h"
+#include "kernels/common/thread_pool.h"
+
+namespace basin::kernels {
+
+/// op(A) is m x k and op(B) is k x n; with transpose_a, A is stored k x m. ld* are element
+/// distances between rows as stored, at least the length of such a row. With beta == 0, C is written without being read (it may hold
+/// NaN). For k == 0, C becomes beta C. f32 or f64.
+/// Variants: 0 best, 1 three loops, 2 OpenBLAS on tiles of C whose borders depend on the shape only.
+struct Gemm {
+  const void* a;
+  const void* b;
+  void* c;
+  std::int64_t m, n, k;
+  std::int64_t lda, ldb, ldc;
+  bool transpose_a = false;
+  bool transpose_b = false;
+  double alpha = 1.0;
+  double beta = 0.0;
+  std::int64_t batch = 1;
+  std::int64_t a_batch_stride = 0, b_batch_stride = 0, c_batch_stride = 0;
+  DType dtype = DType::f32;
+  int variant = 0;
+};
+Status gemm(const Gemm&, const CpuContext&);
+
+}  // namespace basin::kernels

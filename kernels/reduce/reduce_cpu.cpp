@@ -1,0 +1,131 @@
+#include "kernels/reduce/reduce.h"
+
+#include <algorithm>
+
+#include "kernels/common/dispatch.h"
+
+namespace basin::kernels {
+
+namespace {
+
+constexpr std::int64_t kPiece = 16384;
+
+// Columns of `inner` that are summed together: enough to walk memory in rows, few enough for the
+// stack.
+constexpr std::int64_t kColumns = 256;
+
+template <class T>
+void sum(const Reduce& p, const CpuContext& context) {
+  const T* x = static_cast<const T*>(p.x);
+  T* y = static_cast<T*>(p.y);
+  if (p.inner == 1) {
+    const std::int64_t rows = std::max<std::int64_t>(1, kPiece / std::max<std::int64_t>(1, p.extent));
+    for_ranges(context, p.outer, rows, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t o = begin; o < end; ++o) {
+        // Four running sums let the additions overlap.
+        double partial[4] = {};
+        const T* row = x + o * p.extent;
+        std::int64_t e = 0;
+        for (; e + 4 <= p.extent; e += 4) {
+          for (int lane = 0; lane < 4; ++lane) {
+            partial[lane] += static_cast<double>(row[e + lane]);
+          }
+        }
+        for (; e < p.extent; ++e) {
+          partial[0] += static_cast<double>(row[e]);
+        }
+        y[o] = static_cast<T>((partial[0] + partial[1]) + (partial[2] + partial[3]));
+      }
+    });
+    return;
+  }
+  const std::int64_t blocks = (p.inner + kColumns - 1) / kColumns;
+  for_ranges(context, p.outer * blocks, std::max<std::int64_t>(1, 64 / std::max<std::int64_t>(1, p.extent)),
+             [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin; at < end; ++at) {
+      const std::int64_t o = at / blocks;
+      const std::int64_t first = at % blocks * kColumns;
+      const std::int64_t count = std::min(kColumns, p.inner - first);
+      double total[kColumns] = {};
+      for (std::int64_t e = 0; e < p.extent; ++e) {
+        const T* row = x + (o * p.extent + e) * p.inner + first;
+        for (std::int64_t i = 0; i < count; ++i) {
+          total[i] += static_cast<double>(row[i]);
+        }
+      }
+      for (std::int64_t i = 0; i < count; ++i) {
+        y[o * p.inner + first + i] = static_cast<T>(total[i]);
+      }
+    }
+  });
+}
+
+template <class T, class Write>
+void find_max(const Reduce& p, const CpuContext& context, Write&& write) {
+  const T* x = static_cast<const T*>(p.x);
+  const std::int64_t grain = std::max<std::int64_t>(1, kPiece / p.extent);
+  for_ranges(context, p.outer * p.inner, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin; at < end; ++at) {
+      const T* column = x + at / p.inner * p.extent * p.inner + at % p.inner;
+      std::int64_t best = 0;
+      for (std::int64_t e = 1; e < p.extent; ++e) {
+        const T value = column[e * p.inner];
+        const T current = column[best * p.inner];
+        // !(value <= current) holds for a NaN value, which then stays the maximum.
+        if (!(value <= current) && current == current) {
+          best = e;
+        }
+      }
+      write(at, best, column[best * p.inner]);
+    }
+  });
+}
+
+}  // namespace
+
+Status reduce(const Reduce& p, const CpuContext& context) {
+  return dispatch_floating(p.dtype, [&]<class T>(T) {
+    if (p.op == ReduceOp::sum) {
+      sum<T>(p, context);
+      return Status{};
+    }
+    if (p.extent == 0) {
+      return Status::invalid("reduce: the maximum of no elements");
+    }
+    if (p.op == ReduceOp::max) {
+      find_max<T>(p, context, [y = static_cast<T*>(p.y)](std::int64_t at, std::int64_t, T value) {
+        y[at] = value;
+      });
+    } else {
+      find_max<T>(p, context,
+                  [y = static_cast<std::int64_t*>(p.y)](std::int64_t at, std::int64_t best, T) {
+                    y[at] = best;
+                  });
+    }
+    return Status{};
+  });
+}
+
+std::int64_t sum_of_squares_partials(std::int64_t count) { return (count + kPiece - 1) / kPiece; }
+
+Status sum_of_squares(const SumOfSquares& p, const CpuContext& context) {
+  return dispatch_floating(p.dtype, [&]<class T>(T) {
+    const T* x = static_cast<const T*>(p.x);
+    for_ranges(context, p.count, kPiece, [&](std::int64_t begin, std::int64_t end) {
+      double total = 0;
+      for (std::int64_t i = begin; i < end; ++i) {
+        const double value = static_cast<double>(x[i]);
+        total += value * value;
+      }
+      p.partials[begin / kPiece] = total;
+    });
+    double total = 0;
+    for (std::int64_t i = 0; i < sum_of_squares_partials(p.count); ++i) {
+      total += p.partials[i];
+    }
+    *p.result = total;
+    return Status{};
+  });
+}
+
+}  // namespace basin::kernels

@@ -1,0 +1,68 @@
+// The memory of one case of the kernel table: drawn inputs, poisoned outputs, guarded borders.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/table/kernel_table.h"
+
+namespace basin::kernels {
+
+class CaseArrays {
+ public:
+  /// Allocates every buffer of `problem`, draws its inputs and calls its prepare. `dtype` is f32 or
+  /// f64. The same case and dtype give the same numbers. `problem` must outlive the object.
+  CaseArrays(const KernelCase& problem, DType dtype, const CpuContext& context);
+  CaseArrays(CaseArrays&&) = default;
+  CaseArrays& operator=(CaseArrays&&) = default;
+
+  /// What prepare answered; nothing may be run if it is not ok.
+  const Status& status() const { return status_; }
+
+  /// data()[i] belongs to problem.buffers[i]; aligned to 64 bytes.
+  void* const* data() const { return data_.data(); }
+
+  /// The same arrays with every floating one as f64, as the reference wants them.
+  CaseArrays widened() const;
+
+  /// The name of a buffer in front of or behind which something was written, or "".
+  std::string damaged() const;
+
+  /// Whether the compared outputs hold the same bits. Both must come from the same case and dtype.
+  bool same_outputs(const CaseArrays& other) const;
+
+  struct Difference {
+    double error = 0;  ///< |found - expected| / (1 + |expected|); NaN if only one of them is NaN
+    std::string buffer;
+    std::int64_t position = -1;
+    double found = 0;
+    double expected = 0;
+  };
+  /// The largest difference of the compared outputs from `reference`, which widened() made. The
+  /// gaps of a strided output must be an in_out buffer: a NaN that neither side overwrote counts as
+  /// an error.
+  Difference difference(const CaseArrays& reference) const;
+
+  std::int64_t elements(std::size_t buffer) const;
+  DType dtype_of_buffer(std::size_t buffer) const;
+
+ private:
+  CaseArrays(const KernelCase& problem, DType dtype);
+  std::size_t bytes(std::size_t buffer) const;
+  bool is_compared(std::size_t buffer) const;
+  void draw(std::size_t buffer);
+
+  const KernelCase* problem_;
+  DType dtype_;
+  Status status_;
+  std::vector<std::vector<std::byte>> storage_;
+  std::vector<void*> data_;
+};
+
+/// Element `at` of an array of f32, f64 or i64, as double, and back.
+double element(const void* data, DType dtype, std::int64_t at);
+void set_element(void* data, DType dtype, std::int64_t at, double value);
+
+}  // namespace basin::kernels

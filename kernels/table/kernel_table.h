@@ -1,0 +1,82 @@
+// The one table of kernels that tests and profiling run over. A family registers itself in its
+// own <family>_table.cpp; nothing central has to be edited.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "kernels/common/dtype.h"
+#include "kernels/common/status.h"
+#include "kernels/common/thread_pool.h"
+
+namespace basin::kernels {
+
+/// One array of a case. Floating inputs are drawn uniformly from [low, high]; integer inputs are
+/// drawn from the whole numbers low ... high. Outputs and workspaces are poisoned with NaN before
+/// the run. An in_out array is drawn like an input and compared like an output.
+struct CaseBuffer {
+  enum class Role : std::uint8_t { input, output, in_out, workspace };
+
+  std::string name;
+  Role role;
+  std::vector<std::int64_t> extents;
+  double low = -1.0;
+  double high = 1.0;
+  /// i64 for integer arrays and f64 for double-only scratch; otherwise the dtype of the case.
+  bool integer = false;
+  bool always_double = false;
+  /// An output that a case computes but does not compare (statistics kept for the backward pass).
+  bool compared = true;
+};
+
+/// Useful work of one call: multiplications and additions, bytes that must move at least once
+/// (for elements of `size` bytes) and exponentials (tanh and erf count as one).
+struct Cost {
+  double flops = 0;
+  double elements_moved = 0;
+  double exps = 0;
+};
+
+/// One problem: arrays, how to run the kernel on them and how to get the same outputs in double
+/// from the definition. `data[i]` belongs to `buffers[i]`; the reference sees every floating array
+/// as double and writes the output arrays.
+struct KernelCase {
+  std::string name;
+  std::vector<CaseBuffer> buffers;
+  /// Called once on the drawn arrays, before both the run and the reference: for inputs that are
+  /// not uniform numbers (NaN in hidden keys, what a forward pass left for the backward pass). May
+  /// be empty.
+  std::function<Status(void* const* data, DType dtype, const CpuContext&)> prepare{};
+  std::function<Status(void* const* data, DType dtype, int variant, const CpuContext&)> run;
+  std::function<void(void* const* data)> reference;
+  Cost cost;
+};
+
+struct KernelVariant {
+  int number;
+  std::string name;
+  std::string adds;  ///< one line: what this step of the ladder adds
+};
+
+struct KernelEntry {
+  std::string name;
+  std::string summary;
+  std::vector<KernelVariant>
+      variants;  ///< at least one; variant 0 means the best and is not listed
+  std::function<std::vector<KernelCase>(const CpuContext&)> cases;
+  /// Largest |error| / (1 + |reference|), with the reason in the entry's source.
+  double tolerance_f32;
+  double tolerance_f64;
+};
+
+/// All registered kernels, sorted by name.
+const std::vector<KernelEntry>& kernel_table();
+
+/// A namespace-scope object of this type in <family>_table.cpp adds an entry before main().
+struct RegisterKernel {
+  explicit RegisterKernel(KernelEntry entry);
+};
+
+}  // namespace basin::kernels

@@ -1,0 +1,40 @@
+// Short forms for the references and case names in the <family>_table.cpp files.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/table/kernel_table.h"
+
+namespace basin::kernels {
+
+inline double* doubles(void* data) { return static_cast<double*>(data); }
+inline std::int64_t* integers(void* data) { return static_cast<std::int64_t*>(data); }
+
+/// "3x7x1"
+inline std::string extents_name(std::initializer_list<std::int64_t> extents) {
+  std::string name;
+  for (const std::int64_t extent : extents) {
+    name.append(name.empty() ? "" : "x").append(std::to_string(extent));
+  }
+  return name;
+}
+
+/// A buffer of scratch bytes, for workspaces whose size a kernel gives in bytes.
+inline CaseBuffer workspace_bytes(std::string name, std::int64_t bytes) {
+  CaseBuffer buffer{std::move(name), CaseBuffer::Role::workspace, {(bytes + 7) / 8}};
+  buffer.always_double = true;
+  return buffer;
+}
+
+inline CaseBuffer integer_buffer(std::string name, CaseBuffer::Role role,
+                                 std::vector<std::int64_t> extents, double low, double high) {
+  CaseBuffer buffer{std::move(name), role, std::move(extents), low, high};
+  buffer.integer = true;
+  return buffer;
+}
+
+}  // namespace basin::kernels
