@@ -1,0 +1,38 @@
+// One retrieval step: queries read values through their similarity to keys.
+#pragma once
+
+#include "kernels/association/options.h"
+#include "tensor/tensor.h"
+
+namespace basin {
+
+/// The arrays of one retrieval: q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv); any strides with innermost
+/// stride 1 are used in place. beta (H) is used by softmax only. key_lengths (B) i64 or undefined:
+/// keys at and beyond the length are padding.
+struct AssociationInputs {
+  Tensor q, k, v, beta, key_lengths;
+  bool causal = false;
+};
+
+struct AttentionResult {
+  Tensor out;         ///< (B,H,L,Dv), stored as (B,L,H,Dv) so that the heads join without a copy
+  Tensor statistics;  ///< (B,H,L): log-sum-exp for softmax, normaliser for linear
+};
+
+struct AttentionGradients {
+  Tensor dq, dk, dv;
+  Tensor dbeta;  ///< (H); undefined for linear attention
+};
+
+/// See kernels::AttentionForward. Throws Error for shapes or dtypes that do not fit.
+AttentionResult attention(const AssociationInputs&);
+AttentionGradients attention_backward(const AssociationInputs&, const AttentionResult&,
+                                      const Tensor& dout);
+
+/// See kernels::LinearAttentionForward.
+inline constexpr double kLinearAttentionEps = 1e-6;
+AttentionResult linear_attention(const AssociationInputs&);
+AttentionGradients linear_attention_backward(const AssociationInputs&, const AttentionResult&,
+                                             const Tensor& dout);
+
+}  // namespace basin

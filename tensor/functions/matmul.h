@@ -1,0 +1,15 @@
+// Matrix products.
+#pragma once
+
+#include "tensor/tensor.h"
+
+namespace basin {
+
+/// a (..., m, k) times b (k, n) or b (..., k, n) with the same leading dimensions: (..., m, n). f32
+/// or f64. Transposed views are multiplied in place, without a copy.
+Tensor matmul(const Tensor& a, const Tensor& b);
+
+/// x (..., in) weight^T + bias with weight (out, in) and bias (out) or undefined: (..., out).
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
+
+}  // namespace basin

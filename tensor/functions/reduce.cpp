@@ -1,0 +1,89 @@
+#include "tensor/functions/reduce.h"
+
+#include "kernels/reduce/reduce.h"
+#include "tensor/check.h"
+
+namespace basin {
+
+namespace {
+
+Tensor reduce_dim(kernels::ReduceOp op, const char* name, const Tensor& x, int dim, bool keep) {
+  check_same_floating(name, x);
+  dim = normalise_dim(dim, x.rank(), name);
+  const Tensor source = x.contiguous();
+  std::int64_t outer = 1;
+  std::int64_t inner = 1;
+  for (int d = 0; d < x.rank(); ++d) {
+    (d < dim ? outer : inner) *= d == dim ? 1 : x.shape()[d];
+  }
+  Shape shape = x.shape();
+  if (keep) {
+    shape[dim] = 1;
+  } else {
+    shape.erase(dim);
+  }
+  Tensor y = Tensor::empty(shape, op == kernels::ReduceOp::argmax ? DType::i64 : x.dtype());
+  check(kernels::reduce({op, source.raw(), y.mutable_raw(), outer, x.shape()[dim], inner, x.dtype()},
+                        cpu_context()),
+        name, x);
+  return y;
+}
+
+}  // namespace
+
+Tensor sum(const Tensor& x, int dim, bool keep) {
+  return reduce_dim(kernels::ReduceOp::sum, "sum", x, dim, keep);
+}
+
+Tensor sum(const Tensor& x) { return sum(x.reshape({-1}), 0); }
+
+Tensor sum_to(const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) {
+    return x;
+  }
+  if (!(broadcast(x.shape(), shape, "sum_to") == x.shape())) {
+    fail("[sum_to] {} is no broadcast of {}", describe(x), to_string(shape));
+  }
+  // Neighbouring summed dimensions at the front go in one pass: (B, L, D) to (D) is one column sum.
+  Tensor result = x;
+  const int extra = x.rank() - shape.rank();
+  if (extra > 0) {
+    Shape folded = {1};
+    for (int d = 0; d < x.rank(); ++d) {
+      if (d < extra) {
+        folded[0] *= x.shape()[d];
+      } else {
+        folded.push_back(x.shape()[d]);
+      }
+    }
+    result = sum(result.reshape(folded), 0);
+  }
+  for (int d = 0; d < shape.rank(); ++d) {
+    if (shape[d] == 1 && result.shape()[d] != 1) {
+      result = sum(result, d, true);
+    }
+  }
+  return result;
+}
+
+Tensor max(const Tensor& x, int dim, bool keep) {
+  return reduce_dim(kernels::ReduceOp::max, "max", x, dim, keep);
+}
+
+Tensor argmax(const Tensor& x, int dim, bool keep) {
+  return reduce_dim(kernels::ReduceOp::argmax, "argmax", x, dim, keep);
+}
+
+double sum_of_squares(const Tensor& x) {
+  check_same_floating("sum_of_squares", x);
+  const Tensor source = x.contiguous();
+  std::vector<double> partials(
+      static_cast<std::size_t>(kernels::sum_of_squares_partials(x.numel())));
+  double result = 0;
+  check(kernels::sum_of_squares({source.raw(), &result, partials.data(), x.numel(), x.dtype()},
+                                cpu_context()),
+        "sum_of_squares", x);
+  return result;
+}
+
+}  // namespace basin
