@@ -1,0 +1,69 @@
+// Node: one recorded operation. An operation is written as a forward computation on tensors and a
+// function from the gradient of its result to the gradients of its inputs; record() joins the two.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "autograd/variable.h"
+
+namespace basin {
+
+/// From the gradient of the result to one gradient per input. `needed[i]` tells whether input i wants
+/// one; an undefined tensor stands for none.
+using BackwardFunction =
+    std::function<std::vector<Tensor>(const Tensor& dy, std::span<const bool> needed)>;
+
+class Node {
+ public:
+  Node(const char* name, std::vector<Variable> inputs, const Tensor& value,
+       BackwardFunction backward);
+  /// Chains of any length are taken apart without recursion.
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  const char* name() const { return name_; }
+  /// Rises with every recorded node: an input always has a smaller number than the result.
+  std::uint64_t sequence() const { return sequence_; }
+  const std::vector<Variable>& inputs() const { return inputs_; }
+  const Shape& shape() const { return shape_; }
+  DType dtype() const { return dtype_; }
+  bool released() const { return backward_ == nullptr; }
+
+  /// The gradients of the inputs, each checked for the shape and dtype of its input.
+  std::vector<Tensor> backward(const Tensor& dy) const;
+
+  /// Frees what the backward function holds.
+  void release() { backward_ = nullptr; }
+
+ private:
+  const char* name_;
+  std::uint64_t sequence_;
+  std::vector<Variable> inputs_;
+  Shape shape_;
+  DType dtype_;
+  BackwardFunction backward_;
+};
+
+/// The result of an operation: a Variable with `value` that remembers `inputs` and `backward` if any
+/// input requires a gradient (undefined inputs do not), else a plain leaf.
+Variable record(const char* name, std::vector<Variable> inputs, Tensor value,
+                BackwardFunction backward);
+
+/// A tensor kept for the backward pass, with the version it had. get() throws Error naming the
+/// operation if it was written to since.
+class Saved {
+ public:
+  explicit Saved(Tensor tensor) : tensor_(std::move(tensor)), version_(tensor_.version()) {}
+  const Tensor& get() const;
+
+ private:
+  Tensor tensor_;
+  std::uint64_t version_;
+};
+
+}  // namespace basin
