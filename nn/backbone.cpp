@@ -1,0 +1,102 @@
+#include "nn/backbone.h"
+
+#include <fmt/ranges.h>
+
+#include "autograd/operations.h"
+#include "tensor/error.h"
+
+namespace basin::nn {
+
+namespace {
+
+const BackboneOptions& checked(const BackboneOptions& o) {
+  (void)association_options(o);
+  if (o.vocabulary < 1 || o.width < 1 || o.layers < 1 || o.mlp_ratio < 1 || o.max_length < 1) {
+    fail("[Backbone] vocabulary {}, width {}, layers {}, mlp_ratio {} and max_length {} must all be "
+         "positive",
+         o.vocabulary, o.width, o.layers, o.mlp_ratio, o.max_length);
+  }
+  if (!o.causal && !backbone_kind(o.kind).is_association) {
+    fail("[Backbone] '{}' reads from left to right and cannot be made non-causal", o.kind);
+  }
+  return o;
+}
+
+}  // namespace
+
+const BackboneKind& backbone_kind(const std::string& name) {
+  std::vector<std::string> names;
+  for (const BackboneKind& kind : backbone_kinds()) {
+    if (kind.name == name) {
+      return kind;
+    }
+    names.push_back(kind.name);
+  }
+  fail("[Backbone] there is no backbone '{}'; there are {}", name, fmt::join(names, ", "));
+}
+
+AssociationOptions association_options(const BackboneOptions& o) {
+  const BackboneKind& kind = backbone_kind(o.kind);
+  AssociationOptions result = kind.defaults;
+  result.causal = o.causal;
+  if (!kind.is_association) {
+    if (o.beta || o.learned_beta || o.update_steps) {
+      fail("[Backbone] '{}' has no inverse temperature and no update steps", o.kind);
+    }
+    return result;
+  }
+  result.beta = o.beta.value_or(result.beta);
+  result.learned_beta = o.learned_beta.value_or(result.learned_beta);
+  result.update_steps = o.update_steps.value_or(result.update_steps);
+  if (const std::string problem = validate(result); !problem.empty()) {
+    fail("[Backbone] {}: {}", o.kind, problem);
+  }
+  return result;
+}
+
+Block::Block(const BackboneOptions& o, Rng& rng, Rng& dropout_rng)
+    : norm1_(o.width, o.dtype),
+      mix_(backbone_kind(o.kind).make(o, association_options(o), rng)),
+      norm2_(o.width, o.dtype),
+      mlp_(o.width, o.width * o.mlp_ratio, rng, o.dtype),
+      dropout_(o.dropout, dropout_rng) {
+  add_module("norm1", norm1_);
+  add_module("mix", *mix_);
+  add_module("norm2", norm2_);
+  add_module("", mlp_);
+  add_module("dropout", dropout_);
+}
+
+Variable Block::forward(const Variable& x, const Tensor& lengths) const {
+  const Variable mixed = add(x, dropout_.forward(mix_->forward(norm1_.forward(x), lengths)));
+  return add(mixed, dropout_.forward(mlp_.forward(norm2_.forward(mixed))));
+}
+
+Backbone::Backbone(const BackboneOptions& o, Rng& rng, Rng& dropout_rng)
+    : options_(checked(o)),
+      tokens_(o.vocabulary, o.width, rng, o.dtype),
+      positions_(o.positions, o.max_length, o.width, rng, o.dtype),
+      norm_(o.width, o.dtype),
+      dropout_(o.dropout, dropout_rng) {
+  add_module("tokens", tokens_);
+  add_module("positions", positions_);
+  for (std::int64_t n = 0; n < o.layers; ++n) {
+    blocks_.push_back(std::make_unique<Block>(o, rng, dropout_rng));
+    add_module(fmt::format("blocks.{}", n), *blocks_.back());
+  }
+  add_module("norm", norm_);
+  add_module("dropout", dropout_);
+}
+
+Variable Backbone::forward(const Tensor& tokens, const Tensor& lengths) const {
+  if (tokens.rank() != 2) {
+    fail("[Backbone] tokens must be (B, L), got {}", describe(tokens));
+  }
+  Variable x = dropout_.forward(positions_.forward(tokens_.forward(tokens)));
+  for (const auto& block : blocks_) {
+    x = block->forward(x, lengths);
+  }
+  return norm_.forward(x);
+}
+
+}  // namespace basin::nn

@@ -1,0 +1,96 @@
+// Backbone: tokens (B,L) to states (B,L,width), by pre-norm residual blocks that differ only in how
+// they mix positions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/association/options.h"
+#include "nn/layers/basic.h"
+#include "nn/layers/positions.h"
+
+namespace basin::nn {
+
+/// What moves information between positions: (B,L,width) to (B,L,width). lengths (B) i64 or undefined:
+/// positions at and beyond the length are padding.
+class Mixer : public Module {
+ public:
+  virtual Variable forward(const Variable& x, const Tensor& lengths) const = 0;
+};
+
+struct BackboneOptions {
+  std::string kind = "attention";  ///< a name from backbone_kinds()
+  std::int64_t vocabulary = 256;
+  std::int64_t width = 64;
+  std::int64_t layers = 2;
+  std::int64_t heads = 4;          ///< used by the association kinds
+  std::int64_t mlp_ratio = 4;      ///< hidden width of the MLP over width
+  std::int64_t max_length = 128;   ///< positions the model knows
+  PositionKind positions = PositionKind::learned;
+  double dropout = 0.0;            ///< after the embedding and on both branches of every block
+  bool causal = true;
+  DType dtype = DType::f32;
+
+  /// Where set, these replace what the kind says.
+  std::optional<double> beta;
+  std::optional<LearnedBeta> learned_beta;
+  std::optional<std::int64_t> update_steps;
+};
+
+/// A backbone by name. To add one, add an entry in nn/backbone_kinds.cpp.
+struct BackboneKind {
+  std::string name;
+  std::string description;      ///< one line, with its cost in the length
+  bool is_association;          ///< has heads and association options
+  AssociationOptions defaults;  ///< if so
+  std::unique_ptr<Mixer> (*make)(const BackboneOptions&, const AssociationOptions&, Rng&);
+};
+
+const std::vector<BackboneKind>& backbone_kinds();
+/// Throws Error listing the kinds if there is none of this name.
+const BackboneKind& backbone_kind(const std::string& name);
+
+/// The association options a backbone will use: the defaults of its kind with the replacements.
+/// Throws Error if a replacement has no meaning for the kind (a beta for the rnn).
+AssociationOptions association_options(const BackboneOptions&);
+
+/// x + dropout(mix(norm1(x))), then x + dropout(mlp(norm2(x))).
+class Block final : public Module {
+ public:
+  Block(const BackboneOptions& options, Rng& rng, Rng& dropout_rng);
+  Variable forward(const Variable& x, const Tensor& lengths) const;
+
+ private:
+  LayerNorm norm1_;
+  std::unique_ptr<Mixer> mix_;
+  LayerNorm norm2_;
+  Mlp mlp_;
+  Dropout dropout_;
+};
+
+/// Embedding, positions, blocks and a last normalisation. Parameters: tokens.weight, positions.weight,
+/// blocks.<n>.{norm1, mix, norm2, up, down}, norm.
+class Backbone final : public Module {
+ public:
+  /// `rng` draws the initial weights; `dropout_rng` is kept for dropout. Throws Error for options that
+  /// cannot be.
+  Backbone(const BackboneOptions& options, Rng& rng, Rng& dropout_rng);
+
+  /// tokens (B,L) i64, lengths (B) i64 or undefined.
+  Variable forward(const Tensor& tokens, const Tensor& lengths = {}) const;
+
+  const BackboneOptions& options() const { return options_; }
+
+ private:
+  BackboneOptions options_;
+  Embedding tokens_;
+  Positions positions_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  LayerNorm norm_;
+  Dropout dropout_;
+};
+
+}  // namespace basin::nn

@@ -1,0 +1,58 @@
+// Module: something with parameters, made of smaller modules.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "autograd/variable.h"
+
+namespace basin::nn {
+
+/// A trainable tensor under its dotted name, such as "blocks.0.mix.query.weight".
+struct Parameter {
+  std::string name;
+  Variable variable;
+};
+
+/// Children are ordinary members that the constructor of the parent registers. Neither copied nor
+/// moved, because the parent points to its children.
+class Module {
+ public:
+  Module() = default;
+  virtual ~Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  /// All parameters, in the order of registration, children after own.
+  std::vector<Parameter> parameters() const;
+  std::int64_t parameter_count() const;
+
+  /// Switches between training and evaluation, which turns dropout off, here and in all children.
+  void train(bool on = true);
+  bool training() const { return training_; }
+
+  /// Forgets all gradients.
+  void clear_grad();
+
+ protected:
+  /// Registers a parameter and returns the handle to compute with. Throws Error for a name taken.
+  Variable add_parameter(const std::string& name, Tensor value);
+  /// Registers a child. With an empty name its parameters appear as if they were this module's own.
+  /// Throws Error if a parameter would have a name that is taken.
+  void add_module(const std::string& name, Module& child);
+
+ private:
+  void check_free(const std::string& name) const;
+  void collect(const std::string& prefix, std::vector<Parameter>& into) const;
+
+  struct Child {
+    std::string name;
+    Module* module;
+  };
+  std::vector<Parameter> parameters_;
+  std::vector<Child> children_;
+  bool training_ = true;
+};
+
+}  // namespace basin::nn
