@@ -1,0 +1,79 @@
+// A training run: one model on one task, a step at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "nn/checkpoint.h"
+#include "nn/language_model.h"
+#include "nn/optim/adamw.h"
+#include "nn/optim/schedule.h"
+#include "tasks/data_loader.h"
+#include "tasks/task.h"
+
+namespace basin::tasks {
+
+struct TrainingOptions {
+  std::int64_t batch = 32;
+  std::uint64_t seed = 0;   ///< of weights, data order and dropout
+  nn::Schedule schedule;
+  nn::AdamWOptions optimizer;
+};
+
+struct StepReport {
+  std::int64_t step = 0;        ///< steps done, this one included
+  std::int64_t epoch = 0;
+  double loss = 0.0;            ///< mean cross-entropy of the batch before the update, in nats
+  double gradient_norm = 0.0;   ///< before clipping
+  double learning_rate = 0.0;
+  std::int64_t tokens = 0;      ///< positions the model read in this step
+};
+
+struct Evaluation {
+  double loss = 0.0;            ///< mean cross-entropy over all counted targets, in nats
+  std::vector<Metric> metrics;  ///< the task's main metric first
+  std::int64_t examples = 0;
+};
+
+/// The loss or the gradient is no longer finite. The model still has the weights from before the step.
+class Diverged : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Called now and then during long work with what is done and what there is; false stops it.
+using ProgressCallback = std::function<bool(std::int64_t done, std::int64_t total)>;
+
+/// Judges a model on the first `limit` examples of a split (0: all), without dropout and without
+/// recording gradients; the model is back in its mode afterwards. If `progress` stops it, the result
+/// covers the examples seen so far.
+Evaluation evaluate(nn::LanguageModel& model, const Task& task, Split split, std::int64_t batch,
+                    std::int64_t limit = 0, const ProgressCallback& progress = {});
+
+class TrainingRun {
+ public:
+  /// Keeps references to task and model.
+  TrainingRun(const Task& task, nn::LanguageModel& model, const TrainingOptions& options);
+
+  /// One optimizer step. Throws Diverged naming the step.
+  StepReport step();
+  std::int64_t steps_done() const { return steps_done_; }
+  std::int64_t batches_per_epoch() const { return loader_.batches_per_epoch(); }
+
+  /// See nn/checkpoint.h. After load() the run goes on as if it had never stopped, bit for bit.
+  void save(const std::string& path, const std::string& configuration,
+            const std::vector<Metric>& metrics) const;
+  nn::TrainingState load(const std::string& path);
+
+ private:
+  const Task& task_;
+  nn::LanguageModel& model_;
+  TrainingOptions options_;
+  DataLoader loader_;
+  nn::AdamW optimizer_;
+  std::int64_t steps_done_ = 0;
+};
+
+}  // namespace basin::tasks
