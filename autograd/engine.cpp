@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "autograd/node.h"
+#include "autograd/profiler.h"
 #include "tensor/error.h"
 #include "tensor/functions/elementwise.h"
 
@@ -14,6 +15,19 @@ namespace basin {
 namespace {
 
 thread_local const char* running = "no operation";
+
+// Puts the name back when a backward pass ends, also inside another one (recompute) or by an
+// exception.
+class RunningNames {
+ public:
+  RunningNames() : outer_(running) {}
+  ~RunningNames() { running = outer_; }
+  RunningNames(const RunningNames&) = delete;
+  RunningNames& operator=(const RunningNames&) = delete;
+
+ private:
+  const char* outer_;
+};
 
 // The gradient collected for a node so far. The first contribution is only borrowed, because the
 // same tensor may have gone to several inputs.
@@ -68,6 +82,7 @@ void run_backward(const Variable& root, const Tensor& seed, bool retain_graph) {
     return;
   }
   const NoGrad no_grad;
+  const RunningNames names;
   // An input always has a smaller sequence number than the results made from it, so taking the
   // largest number first guarantees that a node's gradient is complete when its turn comes.
   std::unordered_map<const Node*, Pending> pending;
@@ -87,6 +102,7 @@ void run_backward(const Variable& root, const Tensor& seed, bool retain_graph) {
     order.pop();
     const Pending entry = std::move(pending.extract(top).mapped());
     running = top->name();
+    const ProfiledScope scope(top->name(), ProfilePhase::backward);
     std::vector<Tensor> gradients = top->backward(entry.gradient);
     const std::vector<Variable>& inputs = top->inputs();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -105,7 +121,6 @@ void run_backward(const Variable& root, const Tensor& seed, bool retain_graph) {
       entry.node->release();
     }
   }
-  running = "no operation";
 }
 
 }  // namespace basin

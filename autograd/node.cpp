@@ -4,8 +4,10 @@
 #include <atomic>
 #include <utility>
 
+#include "autograd/anomaly.h"
 #include "autograd/engine.h"
 #include "autograd/impl.h"
+#include "autograd/profiler.h"
 #include "tensor/error.h"
 
 namespace basin {
@@ -61,6 +63,9 @@ std::vector<Tensor> Node::backward(const Tensor& dy) const {
     needed[i] = inputs_[i].requires_grad();
   }
   std::vector<Tensor> gradients = backward_(dy, std::span<const bool>(needed.get(), inputs_.size()));
+  for (const Tensor& gradient : gradients) {
+    check_anomaly(name_, "a gradient in its backward pass", gradient);
+  }
   if (gradients.size() != inputs_.size()) {
     fail("[{}] {} gradients for {} inputs", name_, gradients.size(), inputs_.size());
   }
@@ -80,6 +85,8 @@ std::vector<Tensor> Node::backward(const Tensor& dy) const {
 
 Variable record(const char* name, std::vector<Variable> inputs, Tensor value,
                 BackwardFunction backward) {
+  check_anomaly(name, "its result", value);
+  profile_forward(name);
   const bool wanted = grad_enabled() &&
                       std::any_of(inputs.begin(), inputs.end(),
                                   [](const Variable& input) { return input.requires_grad(); });

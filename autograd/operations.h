@@ -60,7 +60,24 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
 Variable linear_attention(const Variable& q, const Variable& k, const Variable& v,
                           const Tensor& key_lengths, bool causal);
 
+/// Rotary position embedding of x (B,H,L,D), D even.
+Variable rotary(const Variable& x);
+
+/// x (B, L, D) to (B, D): what stands for a sequence. lengths (B) i64 (each at least 1), or undefined if
+/// nothing is padded; padded positions have no influence.
+enum class Pooling : std::uint8_t { mean, last, first };
+Variable pool(const Variable& x, const Tensor& lengths, Pooling pooling);
+
+/// The mean over all elements of ln(1 + e^z) - target z: binary cross-entropy of logits, targets in
+/// [0, 1], shape ().
+Variable binary_cross_entropy(const Variable& logits, const Tensor& targets);
+
 /// h_t = f(x_t + weight h_(t-1)) for x (B, L, width).
 Variable rnn(const Variable& x, const Variable& weight, kernels::Nonlinearity nonlinearity);
+/// The states h (B, L, width) for x (B, L, 4 width) and weight (4 width, width); gates i, f, g, o.
+Variable lstm(const Variable& x, const Variable& weight);
+/// The states h (B, L, width) for x (B, L, 3 width), weight (3 width, width) and bias (3 width); gates
+/// r, z, n.
+Variable gru(const Variable& x, const Variable& weight, const Variable& bias);
 
 }  // namespace basin

@@ -69,6 +69,17 @@ class NoGrad {
  private:
   bool previous_;
 };
+/// The opposite, for a backward function that has to record.
+class EnableGrad {
+ public:
+  EnableGrad();
+  ~EnableGrad();
+  EnableGrad(const EnableGrad&) = delete;
+  EnableGrad& operator=(const EnableGrad&) = delete;
+
+ private:
+  bool previous_;
+};
 bool grad_enabled();
 
 }  // namespace basin

@@ -13,6 +13,9 @@ add_library(basin_openblas INTERFACE)
 target_link_libraries(basin_openblas INTERFACE "${BASIN_OPENBLAS_LIBRARY}")
 target_include_directories(basin_openblas SYSTEM INTERFACE "${BASIN_CBLAS_INCLUDE}")
 
+# FindHDF5 also lists what a static HDF5 would need, static system libraries among it; the shared
+# library brings its own.
+list(FILTER HDF5_C_LIBRARIES INCLUDE REGEX "libhdf5")
 add_library(basin_hdf5 INTERFACE)
 target_link_libraries(basin_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 target_include_directories(basin_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})

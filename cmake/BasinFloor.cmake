@@ -22,10 +22,13 @@ elseif(NOT BASIN_SANITIZE STREQUAL "")
 endif()
 
 # basin_floor(name DEPENDS target...): the library basin_<name> from every .cpp below this folder. A
-# new file is picked up without editing CMake.
+# new file is picked up without editing CMake. basin_<name>_objects holds the same objects for programs
+# that need all of them, also those nobody calls (operations that register themselves).
 function(basin_floor name)
   cmake_parse_arguments(FLOOR "" "" "DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
-  add_library(basin_${name} STATIC ${sources})
+  add_library(basin_${name}_objects OBJECT ${sources})
+  target_link_libraries(basin_${name}_objects PUBLIC basin_flags ${FLOOR_DEPENDS})
+  add_library(basin_${name} STATIC "$<TARGET_OBJECTS:basin_${name}_objects>")
   target_link_libraries(basin_${name} PUBLIC basin_flags ${FLOOR_DEPENDS})
 endfunction()

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "autograd/operations.h"
+#include "autograd/recompute.h"
 #include "tensor/error.h"
 
 namespace basin::nn {
@@ -18,6 +19,9 @@ const BackboneOptions& checked(const BackboneOptions& o) {
   }
   if (!o.causal && !backbone_kind(o.kind).is_association) {
     fail("[Backbone] '{}' reads from left to right and cannot be made non-causal", o.kind);
+  }
+  if (o.positions == PositionKind::rotary && !backbone_kind(o.kind).is_association) {
+    fail("[Backbone] '{}' has no queries and keys that rotary positions could turn", o.kind);
   }
   return o;
 }
@@ -74,6 +78,7 @@ Variable Block::forward(const Variable& x, const Tensor& lengths) const {
 
 Backbone::Backbone(const BackboneOptions& o, Rng& rng, Rng& dropout_rng)
     : options_(checked(o)),
+      dropout_rng_(dropout_rng),
       tokens_(o.vocabulary, o.width, rng, o.dtype),
       positions_(o.positions, o.max_length, o.width, rng, o.dtype),
       norm_(o.width, o.dtype),
@@ -94,7 +99,10 @@ Variable Backbone::forward(const Tensor& tokens, const Tensor& lengths) const {
   }
   Variable x = dropout_.forward(positions_.forward(tokens_.forward(tokens)));
   for (const auto& block : blocks_) {
-    x = block->forward(x, lengths);
+    const auto forward = [&block = *block, lengths](const Variable& in) {
+      return block.forward(in, lengths);
+    };
+    x = options_.recompute ? basin::recompute(forward, x, &dropout_rng_) : forward(x);
   }
   return norm_.forward(x);
 }

@@ -32,6 +32,7 @@ struct BackboneOptions {
   PositionKind positions = PositionKind::learned;
   double dropout = 0.0;            ///< after the embedding and on both branches of every block
   bool causal = true;
+  bool recompute = false;  ///< blocks keep only their input for the backward pass: see autograd/recompute.h
   DType dtype = DType::f32;
 
   /// Where set, these replace what the kind says.
@@ -83,9 +84,12 @@ class Backbone final : public Module {
   Variable forward(const Tensor& tokens, const Tensor& lengths = {}) const;
 
   const BackboneOptions& options() const { return options_; }
+  /// The embedding table (vocabulary, width), for a head that shares it.
+  const Variable& token_table() const { return tokens_.weight(); }
 
  private:
   BackboneOptions options_;
+  Rng& dropout_rng_;
   Embedding tokens_;
   Positions positions_;
   std::vector<std::unique_ptr<Block>> blocks_;

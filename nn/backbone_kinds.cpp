@@ -1,4 +1,6 @@
 // The backbones by name: what each puts into a block.
+#include <utility>
+
 #include "kernels/association/options.h"
 #include "nn/backbone.h"
 #include "nn/layers/association.h"
@@ -12,7 +14,8 @@ namespace {
 class AssociationMixer final : public Mixer {
  public:
   AssociationMixer(const BackboneOptions& o, const AssociationOptions& association, Rng& rng)
-      : association_(o.width, o.heads, association, rng, o.dtype) {
+      : association_(o.width, o.heads, association, rng, o.dtype,
+                     o.positions == PositionKind::rotary) {
     add_module("", association_);
   }
   Variable forward(const Variable& x, const Tensor& lengths) const override {
@@ -23,17 +26,18 @@ class AssociationMixer final : public Mixer {
   Association association_;
 };
 
-// The recurrence reads from left to right; padding on the right never reaches a valid position.
-class RnnMixer final : public Mixer {
+// A recurrence reads from left to right; padding on the right never reaches a valid position.
+template <class Stack>
+class RecurrentMixer final : public Mixer {
  public:
-  RnnMixer(const BackboneOptions& o, Rng& rng)
-      : rnn_(o.width, o.width, 1, kernels::Nonlinearity::tanh, rng, o.dtype) {
-    add_module("rnn", rnn_);
+  template <class... Args>
+  explicit RecurrentMixer(const char* name, Args&&... args) : stack_(std::forward<Args>(args)...) {
+    add_module(name, stack_);
   }
-  Variable forward(const Variable& x, const Tensor&) const override { return rnn_.forward(x); }
+  Variable forward(const Variable& x, const Tensor&) const override { return stack_.forward(x); }
 
  private:
-  Rnn rnn_;
+  Stack stack_;
 };
 
 std::unique_ptr<Mixer> make_association(const BackboneOptions& o, const AssociationOptions& a,
@@ -42,7 +46,16 @@ std::unique_ptr<Mixer> make_association(const BackboneOptions& o, const Associat
 }
 
 std::unique_ptr<Mixer> make_rnn(const BackboneOptions& o, const AssociationOptions&, Rng& rng) {
-  return std::make_unique<RnnMixer>(o, rng);
+  return std::make_unique<RecurrentMixer<Rnn>>("rnn", o.width, o.width, 1,
+                                               kernels::Nonlinearity::tanh, rng, o.dtype);
+}
+
+std::unique_ptr<Mixer> make_lstm(const BackboneOptions& o, const AssociationOptions&, Rng& rng) {
+  return std::make_unique<RecurrentMixer<Lstm>>("lstm", o.width, o.width, 1, rng, o.dtype);
+}
+
+std::unique_ptr<Mixer> make_gru(const BackboneOptions& o, const AssociationOptions&, Rng& rng) {
+  return std::make_unique<RecurrentMixer<Gru>>("gru", o.width, o.width, 1, rng, o.dtype);
 }
 
 AssociationOptions softmax_options(LearnedBeta learned) {
@@ -63,6 +76,10 @@ const std::vector<BackboneKind>& backbone_kinds() {
   static const std::vector<BackboneKind> kinds = {
       {"rnn", "tanh recurrence with a state of one vector; time grows with L, one step at a time",
        false, AssociationOptions{}, make_rnn},
+      {"lstm", "gated recurrence with a memory cell; time grows with L, one step at a time", false,
+       AssociationOptions{}, make_lstm},
+      {"gru", "gated recurrence with reset and update gates; time grows with L, one step at a time",
+       false, AssociationOptions{}, make_gru},
       {"attention", "softmax attention with a fixed inverse temperature; time grows with L^2", true,
        softmax_options(LearnedBeta::none), make_association},
       {"hopfield",

@@ -25,6 +25,9 @@ TrainingState read_state(const Hdf5Reader& file) {
   TrainingState state;
   state.configuration = file.text("/", "configuration");
   state.step = file.integer("/", "step");
+  if (state.step < 0) {
+    throw FileError(fmt::format("{} is damaged: its step is {}", file.path(), state.step));
+  }
   if (file.has("/metrics/values")) {
     const std::string names = file.text("/metrics", "names");
     const std::vector<double> values = file.read("/metrics/values").to_vector<double>();

@@ -2,25 +2,51 @@
 
 #include "autograd/operations.h"
 #include "kernels/common/philox.h"
+#include "tensor/error.h"
 
 namespace basin::nn {
 
-LanguageModel::LanguageModel(const BackboneOptions& options, std::uint64_t seed)
+namespace {
+
+// The bias of a head whose matrix is the embedding table.
+class TiedHead final : public Module {
+ public:
+  TiedHead(std::int64_t vocabulary, DType dtype) {
+    add_parameter("bias", Tensor::zeros({vocabulary}, dtype));
+  }
+};
+
+}  // namespace
+
+LanguageModel::LanguageModel(const BackboneOptions& options, std::uint64_t seed,
+                             const HeadOptions& head)
     : weight_rng_(kernels::derive_key(seed, 0)),
       dropout_rng_(kernels::derive_key(seed, 1)),
-      backbone_(options, weight_rng_, dropout_rng_),
-      head_(options.width, options.vocabulary, weight_rng_, options.dtype) {
+      head_options_(head),
+      backbone_(options, weight_rng_, dropout_rng_) {
+  if (!(head.label_smoothing >= 0.0 && head.label_smoothing < 1.0)) {
+    fail("[LanguageModel] label smoothing must be in [0, 1), got {}", head.label_smoothing);
+  }
   add_module("", backbone_);
-  add_module("head", head_);
+  if (head.tie_weights) {
+    head_ = std::make_unique<TiedHead>(options.vocabulary, options.dtype);
+    head_weight_ = backbone_.token_table();
+    head_bias_ = head_->parameters()[0].variable;
+  } else {
+    head_ = std::make_unique<Linear>(options.width, options.vocabulary, weight_rng_, options.dtype);
+    head_weight_ = head_->parameters()[0].variable;
+    head_bias_ = head_->parameters()[1].variable;
+  }
+  add_module("head", *head_);
 }
 
 Variable LanguageModel::forward(const Tensor& tokens, const Tensor& lengths) const {
-  return head_.forward(backbone_.forward(tokens, lengths));
+  return linear(backbone_.forward(tokens, lengths), head_weight_, head_bias_);
 }
 
 Variable LanguageModel::loss(const Tensor& tokens, const Tensor& targets,
                              const Tensor& lengths) const {
-  return cross_entropy(forward(tokens, lengths), targets);
+  return cross_entropy(forward(tokens, lengths), targets, -100, head_options_.label_smoothing);
 }
 
 }  // namespace basin::nn

@@ -5,16 +5,22 @@
 
 namespace basin::nn {
 
+struct HeadOptions {
+  bool tie_weights = false;      ///< the head multiplies by the embedding table and has only a bias
+  double label_smoothing = 0.0;  ///< of loss(), in [0, 1)
+};
+
 /// Owns its random number generators: the weights come from stream family 0 of the seed, dropout
 /// from family 1, so that the same seed gives the same weights with and without dropout.
 class LanguageModel final : public Module {
  public:
-  LanguageModel(const BackboneOptions& options, std::uint64_t seed);
+  LanguageModel(const BackboneOptions& options, std::uint64_t seed, const HeadOptions& head = {});
 
   /// Logits (B, L, vocabulary) for tokens (B, L) i64; lengths (B) i64 or undefined.
   Variable forward(const Tensor& tokens, const Tensor& lengths = {}) const;
 
-  /// The mean cross-entropy, in nats, over the positions whose target is not -100.
+  /// The mean cross-entropy, in nats, over the positions whose target is not -100, with the label
+  /// smoothing of the head.
   Variable loss(const Tensor& tokens, const Tensor& targets, const Tensor& lengths = {}) const;
 
   const BackboneOptions& options() const { return backbone_.options(); }
@@ -26,8 +32,10 @@ class LanguageModel final : public Module {
  private:
   Rng weight_rng_;
   Rng dropout_rng_;
+  HeadOptions head_options_;
   Backbone backbone_;
-  Linear head_;
+  std::unique_ptr<Module> head_;  // parameters under "head"
+  Variable head_weight_, head_bias_;
 };
 
 }  // namespace basin::nn

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "autograd/operations.h"
+#include "autograd/profiler.h"
 #include "tensor/error.h"
 #include "tensor/functions/cross_entropy.h"
 
@@ -26,6 +27,11 @@ class Evaluating {
   nn::LanguageModel& model_;
   bool was_training_;
 };
+
+std::int64_t counted_targets(const Batch& batch) {
+  const std::int64_t* target = batch.targets.data<std::int64_t>();
+  return batch.targets.numel() - std::count(target, target + batch.targets.numel(), kIgnored);
+}
 
 }  // namespace
 
@@ -65,23 +71,46 @@ TrainingRun::TrainingRun(const Task& task, nn::LanguageModel& model, const Train
       model_(model),
       options_(options),
       loader_(task.examples(Split::train), options.batch, options.seed),
-      optimizer_(model.parameters(), options.optimizer) {}
+      optimizer_(model.parameters(), options.optimizer) {
+  if (options.micro_batch < 0 ||
+      (options.micro_batch > 0 && options.batch % options.micro_batch != 0)) {
+    fail("the micro batch {} must divide the batch {}", options.micro_batch, options.batch);
+  }
+}
 
 StepReport TrainingRun::step() {
-  const Batch batch = task_.batch(Split::train, loader_.numbers(steps_done_));
+  const std::vector<std::int64_t> numbers = loader_.numbers(steps_done_);
+  const std::size_t piece =
+      options_.micro_batch > 0 ? static_cast<std::size_t>(options_.micro_batch) : numbers.size();
+  std::vector<Batch> batches;
+  std::int64_t counted = 0;
+  for (std::size_t at = 0; at < numbers.size(); at += piece) {
+    const ProfiledScope scope("batch", ProfilePhase::other);
+    batches.push_back(task_.batch(Split::train, std::span(numbers).subspan(at, piece)));
+    counted += counted_targets(batches.back());
+  }
   StepReport report;
   report.epoch = loader_.epoch_of(steps_done_);
   report.learning_rate = options_.schedule.rate(steps_done_);
-  report.tokens = batch.tokens.numel();
   model_.clear_grad();
-  const Variable loss = model_.loss(batch.tokens, batch.targets, batch.lengths);
-  report.loss = loss.value().item();
-  if (!std::isfinite(report.loss)) {
-    throw Diverged(fmt::format("the loss became {} at step {}; try a smaller learning rate than {}",
-                               report.loss, steps_done_ + 1, options_.schedule.peak));
+  for (const Batch& batch : batches) {
+    // Each part weighs as much as it has targets, so that the sum is the mean over the whole batch.
+    const double share =
+        static_cast<double>(counted_targets(batch)) / static_cast<double>(counted);
+    const Variable loss = model_.loss(batch.tokens, batch.targets, batch.lengths);
+    report.loss += loss.value().item() * share;
+    report.tokens += batch.tokens.numel();
+    if (!std::isfinite(report.loss)) {
+      throw Diverged(
+          fmt::format("the loss became {} at step {}; try a smaller learning rate than {}",
+                      report.loss, steps_done_ + 1, options_.schedule.peak));
+    }
+    loss.backward(Tensor::full({}, share, loss.dtype()));
   }
-  loss.backward();
-  report.gradient_norm = optimizer_.step(report.learning_rate);
+  {
+    const ProfiledScope scope("optimizer", ProfilePhase::other);
+    report.gradient_norm = optimizer_.step(report.learning_rate);
+  }
   if (!std::isfinite(report.gradient_norm)) {
     throw Diverged(fmt::format(
         "the gradient norm became {} at step {}; try a smaller learning rate than {}",

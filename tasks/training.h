@@ -17,6 +17,7 @@ namespace basin::tasks {
 
 struct TrainingOptions {
   std::int64_t batch = 32;
+  std::int64_t micro_batch = 0;  ///< examples per forward pass; 0: the whole batch at once
   std::uint64_t seed = 0;   ///< of weights, data order and dropout
   nn::Schedule schedule;
   nn::AdamWOptions optimizer;
@@ -54,7 +55,7 @@ Evaluation evaluate(nn::LanguageModel& model, const Task& task, Split split, std
 
 class TrainingRun {
  public:
-  /// Keeps references to task and model.
+  /// Keeps references to task and model. Throws Error unless micro_batch divides batch.
   TrainingRun(const Task& task, nn::LanguageModel& model, const TrainingOptions& options);
 
   /// One optimizer step. Throws Diverged naming the step.

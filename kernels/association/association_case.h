@@ -117,21 +117,29 @@ inline std::vector<AssociationProblem> association_problems() {
   };
 }
 
-/// Fills the rows of k or v that no query sees with NaN.
-inline void hide(const AssociationProblem& s, void* data, DType dtype, std::int64_t width) {
-  const HeadView view = s.view(data, s.M, width);
+/// Sets element c < width of row j of every head of batch item b.
+inline void set_row(const AssociationProblem& s, void* data, DType dtype, std::int64_t rows,
+                    std::int64_t width, std::int64_t b, std::int64_t j, double value) {
+  const HeadView view = s.view(data, rows, width);
+  for (std::int64_t h = 0; h < s.H; ++h) {
+    const std::int64_t row = b * view.batch_stride + h * view.head_stride + j * view.row_stride;
+    for (std::int64_t c = 0; c < width; ++c) {
+      set_element(data, dtype, row + c, value);
+    }
+  }
+}
+
+/// Fills the rows of k or v that no query sees with `value`.
+inline void fill_hidden(const AssociationProblem& s, void* data, DType dtype, std::int64_t width,
+                        double value) {
   for (std::int64_t b = 0; b < s.B; ++b) {
     for (std::int64_t j = 0; j < s.M; ++j) {
       bool seen = false;
       for (std::int64_t i = 0; i < s.L; ++i) {
         seen = seen || s.sees(b, i, j);
       }
-      for (std::int64_t h = 0; !seen && h < s.H; ++h) {
-        for (std::int64_t c = 0; c < width; ++c) {
-          set_element(data, dtype,
-                      b * view.batch_stride + h * view.head_stride + j * view.row_stride + c,
-                      std::numeric_limits<double>::quiet_NaN());
-        }
+      if (!seen) {
+        set_row(s, data, dtype, s.M, width, b, j, value);
       }
     }
   }

@@ -57,7 +57,9 @@ const char* name_of(LearnedBeta learned) {
 }
 
 bool parse(const std::string& name, Separation& out) { return parse_name(name, kSeparations, out); }
-bool parse(const std::string& name, LearnedBeta& out) { return parse_name(name, kLearnedBetas, out); }
+bool parse(const std::string& name, LearnedBeta& out) {
+  return parse_name(name, kLearnedBetas, out);
+}
 
 std::string validate(const AssociationOptions& options) {
   if (!(options.beta >= 0.0) || !std::isfinite(options.beta)) {
@@ -72,7 +74,8 @@ std::string validate(const AssociationOptions& options) {
       return "linear separation has one update step; got " + std::to_string(options.update_steps);
     }
     if (options.beta != 0.0 || options.learned_beta != LearnedBeta::none) {
-      return "linear separation has no inverse temperature; leave beta at 0 and learned_beta at none";
+      return "linear separation has no inverse temperature; leave beta at 0 and learned_beta at "
+             "none";
     }
   }
   return "";

@@ -8,7 +8,8 @@ namespace basin {
 
 /// How scores become a read-out. softmax: weights exp(s - lse(s)) of s = beta q.k (the dense modern
 /// Hopfield network). linear: phi(q).S / (phi(q).z + 1e-6) with phi(x) = elu(x) + 1, at a cost
-/// linear in the number of stored patterns (A. Katharopoulos et al. 2020); beta has no effect there.
+/// linear in the number of stored patterns (A. Katharopoulos et al. 2020); beta has no effect
+/// there.
 enum class Separation : std::uint8_t { softmax, linear };
 
 /// Whether the inverse temperature is a parameter, stored as a logarithm.
@@ -38,8 +39,8 @@ std::string validate(const AssociationOptions&);
 /// "separation=softmax causal=false beta=auto learned_beta=none update_steps=1"
 std::string to_text(const AssociationOptions&);
 
-/// Reads what to_text writes; a missing key keeps its default. On failure returns false and says why
-/// in `error`.
+/// Reads what to_text writes; a missing key keeps its default. On failure returns false and says
+/// why in `error`.
 bool from_text(const std::string& text, AssociationOptions& options, std::string& error);
 
 /// Names as users write them; the parsers answer false for an unknown name.

@@ -69,14 +69,15 @@ inline float erf_of(float x) {
            t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
   const float far = 1.0f - p * exp_of(-a * a);
   const float s = a * a;
-  float series = 1.0f / 9360.0f;
+  float series = -1.0f / 75600.0f;
+  series = series * s + 1.0f / 9360.0f;
   series = series * s - 1.0f / 1320.0f;
   series = series * s + 1.0f / 216.0f;
   series = series * s - 1.0f / 42.0f;
   series = series * s + 1.0f / 10.0f;
   series = series * s - 1.0f / 3.0f;
-  const float near = 1.12837916709551257f * (a + a * (series * s));
-  const float magnitude = a < 0.5f ? near : far;
+  const float near = 1.12837916709551257f * (a * (1.0f + series * s));
+  const float magnitude = a < 0.75f ? near : far;
   return x < 0 ? -magnitude : magnitude;
 }
 

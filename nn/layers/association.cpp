@@ -8,10 +8,11 @@
 namespace basin::nn {
 
 Association::Association(std::int64_t width, std::int64_t heads, const AssociationOptions& options,
-                         Rng& rng, DType dtype)
+                         Rng& rng, DType dtype, bool rotary)
     : width_(width),
       heads_(heads),
       options_(options),
+      rotary_(rotary),
       query_(width, width, rng, dtype),
       key_(width, width, rng, dtype),
       value_(width, width, rng, dtype),
@@ -21,6 +22,10 @@ Association::Association(std::int64_t width, std::int64_t heads, const Associati
   }
   if (const std::string problem = validate(options); !problem.empty()) {
     fail("[Association] {}", problem);
+  }
+  if (rotary && width / heads % 2 != 0) {
+    fail("[Association] rotary positions need an even head width; {} / {} is {}", width, heads,
+         width / heads);
   }
   add_module("query", query_);
   add_module("key", key_);
@@ -52,9 +57,10 @@ Variable Association::split_heads(const Variable& x) const {
 
 Variable Association::forward(const Variable& query, const Variable& stored,
                               const Variable& values, const Tensor& key_lengths) const {
-  const Variable k = split_heads(key_.forward(stored));
+  const auto positioned = [this](const Variable& x) { return rotary_ ? rotary(x) : x; };
+  const Variable k = positioned(split_heads(key_.forward(stored)));
   const Variable v = split_heads(value_.forward(values));
-  Variable state = split_heads(query_.forward(query));
+  Variable state = positioned(split_heads(query_.forward(query)));
   if (options_.separation == Separation::linear) {
     state = linear_attention(state, k, v, key_lengths, options_.causal);
   } else {

@@ -15,9 +15,11 @@ namespace basin::nn {
 /// value and out (Linear), and log_beta (heads), or (1) for one per layer, where beta is learned.
 class Association final : public Module {
  public:
-  /// Throws Error if heads does not divide width or the options contradict each other.
+  /// With `rotary`, projected queries and keys are turned by their positions before they meet. Throws
+  /// Error if heads does not divide width, the options contradict each other or the head width is odd
+  /// with rotary.
   Association(std::int64_t width, std::int64_t heads, const AssociationOptions& options, Rng& rng,
-              DType dtype);
+              DType dtype, bool rotary = false);
 
   /// key_lengths (B) i64, or undefined: stored patterns at and beyond the length are padding and never
   /// read by the retrieval.
@@ -33,6 +35,7 @@ class Association final : public Module {
 
   std::int64_t width_, heads_;
   AssociationOptions options_;
+  bool rotary_;
   Linear query_, key_, value_, out_;
   Variable log_beta_;    // learned
   Variable fixed_beta_;  // otherwise, (heads)

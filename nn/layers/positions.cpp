@@ -10,7 +10,7 @@ namespace basin::nn {
 
 namespace {
 constexpr PositionKind kKinds[] = {PositionKind::none, PositionKind::learned,
-                                   PositionKind::sinusoidal};
+                                   PositionKind::sinusoidal, PositionKind::rotary};
 }
 
 const char* name_of(PositionKind kind) {
@@ -18,6 +18,7 @@ const char* name_of(PositionKind kind) {
     case PositionKind::none: return "none";
     case PositionKind::learned: return "learned";
     case PositionKind::sinusoidal: return "sinusoidal";
+    case PositionKind::rotary: return "rotary";
   }
   return "?";
 }
@@ -56,10 +57,10 @@ Positions::Positions(PositionKind kind, std::int64_t max_length, std::int64_t wi
 }
 
 Variable Positions::forward(const Variable& x) const {
-  if (kind_ == PositionKind::none) {
+  const std::int64_t length = x.size(1);
+  if (!table_.defined()) {
     return x;
   }
-  const std::int64_t length = x.size(1);
   if (length > max_length_) {
     fail("[Positions] a sequence of {} is longer than the {} positions of the model", length,
          max_length_);

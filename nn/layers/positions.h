@@ -8,7 +8,8 @@
 
 namespace basin::nn {
 
-enum class PositionKind : std::uint8_t { none, learned, sinusoidal };
+/// rotary acts inside the association, on queries and keys; the others are added to the tokens.
+enum class PositionKind : std::uint8_t { none, learned, sinusoidal, rotary };
 
 const char* name_of(PositionKind);
 /// False for an unknown name.

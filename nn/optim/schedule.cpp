@@ -6,12 +6,22 @@
 
 namespace basin::nn {
 
+namespace {
+constexpr ScheduleKind kKinds[] = {ScheduleKind::constant, ScheduleKind::linear,
+                                   ScheduleKind::cosine};
+}
+
 const char* name_of(ScheduleKind kind) {
-  return kind == ScheduleKind::constant ? "constant" : "cosine";
+  switch (kind) {
+    case ScheduleKind::constant: return "constant";
+    case ScheduleKind::linear: return "linear";
+    case ScheduleKind::cosine: return "cosine";
+  }
+  return "?";
 }
 
 bool parse(const std::string& name, ScheduleKind& out) {
-  for (const ScheduleKind kind : {ScheduleKind::constant, ScheduleKind::cosine}) {
+  for (const ScheduleKind kind : kKinds) {
     if (name == name_of(kind)) {
       out = kind;
       return true;
@@ -29,7 +39,9 @@ double Schedule::rate(std::int64_t step) const {
   }
   const auto length = static_cast<double>(std::max<std::int64_t>(1, total_steps - warmup_steps));
   const double progress = std::min(1.0, static_cast<double>(step - warmup_steps) / length);
-  const double fall = 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+  const double fall = kind == ScheduleKind::linear
+                          ? 1.0 - progress
+                          : 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
   return peak * (final_fraction + (1.0 - final_fraction) * fall);
 }
 

@@ -2,6 +2,7 @@
 
 #include "kernels/association/linear_attention.h"
 #include "kernels/association/softmax_attention.h"
+#include "kernels/rotary/rotary.h"
 #include "tensor/check.h"
 
 namespace basin {
@@ -142,6 +143,20 @@ AttentionGradients attention_backward(const AssociationInputs& inputs,
   p.workspace = workspace.mutable_raw();
   check(kernels::attention_backward(p, cpu_context()), "attention_backward", in.q, in.k, in.v);
   return result;
+}
+
+Tensor rotary(const Tensor& x, bool inverse) {
+  check_same_floating("rotary", x);
+  if (x.rank() != 4) {
+    fail("[rotary] needs (B, H, L, D), got {}", describe(x));
+  }
+  const Tensor source = head_layout(x);
+  Tensor y = empty_heads(x.size(0), x.size(1), x.size(2), x.size(3), x.dtype());
+  check(kernels::rotary({input(source), output(y), x.size(0), x.size(1), x.size(2), x.size(3),
+                         kRotaryBase, inverse, x.dtype()},
+                        cpu_context()),
+        "rotary", x);
+  return y;
 }
 
 AttentionResult linear_attention(const AssociationInputs& inputs) {

@@ -29,6 +29,11 @@ AttentionResult attention(const AssociationInputs&);
 AttentionGradients attention_backward(const AssociationInputs&, const AttentionResult&,
                                       const Tensor& dout);
 
+/// See kernels::Rotary: x (B,H,L,D), D even; the result is stored as (B,L,H,D). `inverse` is also the
+/// gradient.
+inline constexpr double kRotaryBase = 10000.0;
+Tensor rotary(const Tensor& x, bool inverse = false);
+
 /// See kernels::LinearAttentionForward.
 inline constexpr double kLinearAttentionEps = 1e-6;
 AttentionResult linear_attention(const AssociationInputs&);

@@ -1,0 +1,98 @@
+#include "autograd/profiler.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "tensor/error.h"
+
+namespace basin {
+
+namespace {
+thread_local Profiler* current = nullptr;
+}
+
+const char* name_of(ProfilePhase phase) {
+  switch (phase) {
+    case ProfilePhase::forward: return "forward";
+    case ProfilePhase::backward: return "backward";
+    case ProfilePhase::other: return "other";
+  }
+  return "?";
+}
+
+Profiler::Profiler()
+    : begin_(std::chrono::steady_clock::now()), previous_(std::exchange(current, this)) {}
+
+Profiler::~Profiler() { current = previous_; }
+
+double Profiler::now() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+}
+
+std::string Profiler::table() const {
+  struct Row {
+    std::int64_t calls = 0;
+    double seconds = 0;
+  };
+  std::map<std::pair<std::string, ProfilePhase>, Row> rows;
+  double total = 0;
+  for (const ProfileEvent& event : events_) {
+    Row& row = rows[{event.name, event.phase}];
+    ++row.calls;
+    row.seconds += event.duration;
+    total += event.duration;
+  }
+  std::vector<std::pair<std::pair<std::string, ProfilePhase>, Row>> sorted(rows.begin(), rows.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  std::string out = fmt::format("{:<24} {:<9} {:>8} {:>12} {:>12} {:>7}\n", "operation", "phase",
+                                "calls", "total ms", "mean ms", "share");
+  for (const auto& [key, row] : sorted) {
+    out += fmt::format("{:<24} {:<9} {:>8} {:>12.3f} {:>12.4f} {:>6.1f}%\n", key.first,
+                       name_of(key.second), row.calls, 1e3 * row.seconds,
+                       1e3 * row.seconds / static_cast<double>(row.calls),
+                       total > 0 ? 100 * row.seconds / total : 0.0);
+  }
+  return out;
+}
+
+std::string Profiler::chrome_trace() const {
+  // Names are identifiers of ours, so nothing needs escaping. Microseconds, as the format asks.
+  std::string out = "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [";
+  for (std::size_t n = 0; n < events_.size(); ++n) {
+    const ProfileEvent& event = events_[n];
+    out += fmt::format("{}\n{{\"name\": \"{}\", \"cat\": \"{}\", \"ph\": \"X\", \"ts\": {:.3f}, \"dur\": "
+                       "{:.3f}, \"pid\": 1, \"tid\": 1}}",
+                       n == 0 ? "" : ",", event.name, name_of(event.phase), 1e6 * event.start,
+                       1e6 * event.duration);
+  }
+  return out + "\n]}\n";
+}
+
+void profile_forward(const char* name) {
+  if (current == nullptr) {
+    return;
+  }
+  const double end = current->now();
+  current->events_.push_back(
+      {name, ProfilePhase::forward, current->last_end_, end - current->last_end_});
+  current->last_end_ = end;
+}
+
+ProfiledScope::ProfiledScope(const char* name, ProfilePhase phase) : name_(name), phase_(phase) {
+  if (current != nullptr) {
+    start_ = current->now();
+  }
+}
+
+ProfiledScope::~ProfiledScope() {
+  if (current != nullptr) {
+    const double end = current->now();
+    current->events_.push_back({name_, phase_, start_, end - start_});
+    current->last_end_ = end;
+  }
+}
+
+}  // namespace basin

@@ -1,0 +1,49 @@
+#include "kernels/common/philox.h"
+#include "kernels/dropout/dropout.h"
+#include "kernels/table/kernel_table.h"
+#include "kernels/table/reference.h"
+
+namespace basin::kernels {
+
+namespace {
+
+using Role = CaseBuffer::Role;
+constexpr std::uint64_t kKey = 0x9E3779B97F4A7C15u;
+constexpr std::uint64_t kStream = 3;
+// No multiple of the four elements of a block; more than one chunk.
+constexpr std::int64_t kCount = 20011;
+
+KernelCase dropout_case(const char* name, double probability) {
+  KernelCase result;
+  result.name = name;
+  result.buffers = {{"x", Role::input, {kCount}}, {"y", Role::output, {kCount}}};
+  result.run = [probability](void* const* d, DType dtype, int, const CpuContext& context) {
+    return dropout({d[0], d[1], kCount, probability, kKey, kStream, dtype}, context);
+  };
+  // One element at a time, from the definition of its word.
+  result.reference = [probability](void* const* d) {
+    for (std::int64_t i = 0; i < kCount; ++i) {
+      const std::uint32_t word = philox_word(kKey, kStream, static_cast<std::uint64_t>(i));
+      const bool keep = static_cast<double>(word >> 8) / 16777216.0 >= probability;
+      doubles(d[1])[i] = keep ? doubles(d[0])[i] / (1 - probability) : 0;
+    }
+  };
+  result.cost = {kCount, 2 * kCount, 0};
+  return result;
+}
+
+// One multiplication. The probabilities are exact in f32, so no element lies between the two
+// thresholds.
+const RegisterKernel entry({"dropout",
+                            "y = x / (1 - p) or 0 by a counter-based mask",
+                            {{1, "blocks", "one Philox block for four elements"}},
+                            [](const CpuContext&) {
+                              return std::vector{dropout_case("p0", 0.0), dropout_case("p25", 0.25),
+                                                 dropout_case("p875", 0.875)};
+                            },
+                            1e-7,
+                            1e-15});
+
+}  // namespace
+
+}  // namespace basin::kernels

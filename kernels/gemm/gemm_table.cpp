@@ -1,0 +1,147 @@
+#include <algorithm>
+
+#include "kernels/gemm/gemm.h"
+#include "kernels/table/kernel_table.h"
+#include "kernels/table/reference.h"
+
+namespace basin::kernels {
+
+namespace {
+
+using Role = CaseBuffer::Role;
+
+struct Problem {
+  std::int64_t m, n, k;
+  bool transpose_a = false;
+  bool transpose_b = false;
+  std::int64_t batch = 1;
+  std::int64_t gap = 0;  ///< elements between the end of a row and the start of the next
+  double alpha = 1;
+  double beta = 0;
+  bool shared_b = false;  ///< one B for all batch items
+
+  std::int64_t a_rows() const { return transpose_a ? k : m; }
+  std::int64_t lda() const { return std::max<std::int64_t>(1, transpose_a ? m : k) + gap; }
+  std::int64_t b_rows() const { return transpose_b ? n : k; }
+  std::int64_t ldb() const { return std::max<std::int64_t>(1, transpose_b ? k : n) + gap; }
+  std::int64_t ldc() const { return n + gap; }
+
+  std::string name() const {
+    std::string text = extents_name({m, n, k});
+    text += transpose_a ? "_ta" : "";
+    text += transpose_b ? "_tb" : "";
+    if (batch != 1) {
+      text.append("_batch").append(std::to_string(batch));
+    }
+    text += shared_b ? "_shared_b" : "";
+    if (gap != 0) {
+      text.append("_gap").append(std::to_string(gap));
+    }
+    text += alpha != 1 ? "_alpha" : "";
+    text += beta != 0 ? "_beta" : "";
+    return text;
+  }
+};
+
+// The last four have more than 2^20 multiplications, so variant 2 cuts C into tiles.
+constexpr Problem kProblems[] = {
+    {.m = 1, .n = 1, .k = 1},
+    {.m = 1, .n = 37, .k = 19},
+    {.m = 37, .n = 1, .k = 19},
+    {.m = 17, .n = 23, .k = 0},
+    {.m = 17, .n = 23, .k = 0, .gap = 2, .beta = -0.5},
+    {.m = 13, .n = 29, .k = 31, .transpose_a = true},
+    {.m = 13, .n = 29, .k = 31, .transpose_b = true},
+    {.m = 13, .n = 29, .k = 31, .transpose_a = true, .transpose_b = true, .gap = 3},
+    {.m = 33, .n = 65, .k = 17, .gap = 5, .alpha = -1.5, .beta = 0.75},
+    {.m = 33, .n = 65, .k = 17, .alpha = 0.5, .beta = 1},
+    {.m = 9, .n = 11, .k = 7, .batch = 5},
+    {.m = 9, .n = 11, .k = 7, .transpose_b = true, .batch = 5, .gap = 2, .beta = 1},
+    {.m = 9, .n = 11, .k = 7, .batch = 4, .shared_b = true},
+    {.m = 257, .n = 301, .k = 129},
+    {.m = 301, .n = 97, .k = 257, .transpose_a = true, .gap = 1, .alpha = 2, .beta = -1},
+    {.m = 99, .n = 299, .k = 300, .transpose_b = true},
+    {.m = 131, .n = 133, .k = 135, .transpose_a = true, .transpose_b = true, .batch = 3},
+};
+
+KernelCase gemm_case(const Problem& s) {
+  KernelCase result;
+  result.name = s.name();
+  // Where C is read, or has gaps that must stay as they are, it starts with numbers; otherwise with
+  // NaN, which beta = 0 must not let through.
+  const bool keeps_old = s.beta != 0 || s.gap != 0;
+  const std::int64_t b_batch = s.shared_b ? 1 : s.batch;
+  result.buffers = {{"a", Role::input, {s.batch, s.a_rows(), s.lda()}},
+                    {"b", Role::input, {b_batch, s.b_rows(), s.ldb()}},
+                    {"c", keeps_old ? Role::in_out : Role::output, {s.batch, s.m, s.ldc()}}};
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+    Gemm p{};
+    p.a = d[0];
+    p.b = d[1];
+    p.c = d[2];
+    p.m = s.m;
+    p.n = s.n;
+    p.k = s.k;
+    p.lda = s.lda();
+    p.ldb = s.ldb();
+    p.ldc = s.ldc();
+    p.transpose_a = s.transpose_a;
+    p.transpose_b = s.transpose_b;
+    p.alpha = s.alpha;
+    p.beta = s.beta;
+    p.batch = s.batch;
+    p.a_batch_stride = s.a_rows() * s.lda();
+    p.b_batch_stride = s.shared_b ? 0 : s.b_rows() * s.ldb();
+    p.c_batch_stride = s.m * s.ldc();
+    p.dtype = dtype;
+    p.variant = variant;
+    return gemm(p, context);
+  };
+  result.reference = [s](void* const* d) {
+    for (std::int64_t g = 0; g < s.batch; ++g) {
+      const double* a = doubles(d[0]) + g * s.a_rows() * s.lda();
+      const double* b = doubles(d[1]) + (s.shared_b ? 0 : g * s.b_rows() * s.ldb());
+      double* c = doubles(d[2]) + g * s.m * s.ldc();
+      for (std::int64_t i = 0; i < s.m; ++i) {
+        for (std::int64_t j = 0; j < s.n; ++j) {
+          double sum = 0;
+          for (std::int64_t l = 0; l < s.k; ++l) {
+            sum += (s.transpose_a ? a[l * s.lda() + i] : a[i * s.lda() + l]) *
+                   (s.transpose_b ? b[j * s.ldb() + l] : b[l * s.ldb() + j]);
+          }
+          double& to = c[i * s.ldc() + j];
+          to = s.alpha * sum + (s.beta == 0 ? 0 : s.beta * to);
+        }
+      }
+    }
+  };
+  const auto size = [](std::int64_t rows, std::int64_t columns) {
+    return static_cast<double>(rows * columns);
+  };
+  const auto batch = static_cast<double>(s.batch);
+  result.cost = {2 * batch * size(s.m, s.n) * static_cast<double>(s.k),
+                 batch * (size(s.m, s.k) + size(s.m, s.n) * (s.beta == 0 ? 1 : 2)) +
+                     static_cast<double>(b_batch) * size(s.k, s.n),
+                 0};
+  return result;
+}
+
+// Up to 300 products of numbers below 1: the partial sums are near 10, and 300 roundings of them
+// (2^-24 or 2^-53 each, times alpha = 2) add up to 1e-5 where the whole sum is near 0.
+const RegisterKernel entry({"gemm",
+                            "C = alpha op(A) op(B) + beta C, batched",
+                            {{1, "loops", "the definition, one element of C at a time"},
+                             {2, "tiles", "OpenBLAS on tiles of C fixed by the shape"}},
+                            [](const CpuContext&) {
+                              std::vector<KernelCase> all;
+                              for (const Problem& s : kProblems) {
+                                all.push_back(gemm_case(s));
+                              }
+                              return all;
+                            },
+                            4e-5,
+                            1e-13});
+
+}  // namespace
+
+}  // namespace basin::kernels

@@ -1,0 +1,145 @@
+#include <cmath>
+
+#include "kernels/norm/layer_norm.h"
+#include "kernels/table/kernel_table.h"
+
+namespace basin::kernels {
+
+namespace {
+
+using Role = CaseBuffer::Role;
+constexpr double kEps = 1e-5;
+
+struct Shape {
+  std::int64_t rows, cols;
+};
+constexpr Shape kShapes[] = {{1, 1}, {3, 7}, {5, 33}, {130, 64}, {67, 257}};
+
+// The definition for one row: mean and 1 / sqrt(biased variance + eps).
+void statistics(const double* x, std::int64_t cols, double& mean, double& rstd) {
+  mean = 0;
+  for (std::int64_t c = 0; c < cols; ++c) mean += x[c] / static_cast<double>(cols);
+  double variance = 0;
+  for (std::int64_t c = 0; c < cols; ++c) {
+    variance += (x[c] - mean) * (x[c] - mean) / static_cast<double>(cols);
+  }
+  rstd = 1 / std::sqrt(variance + kEps);
+}
+
+KernelCase forward_case(Shape s) {
+  KernelCase result;
+  result.name = std::to_string(s.rows) + "x" + std::to_string(s.cols);
+  result.buffers = {{"x", Role::input, {s.rows, s.cols}, -2, 2},
+                    {"weight", Role::input, {s.cols}, 0.5, 1.5},
+                    {"bias", Role::input, {s.cols}},
+                    {"y", Role::output, {s.rows, s.cols}},
+                    {"mean", Role::output, {s.rows}},
+                    {"rstd", Role::output, {s.rows}}};
+  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
+    return layer_norm_forward(
+        {d[0], d[1], d[2], d[3], d[4], d[5], s.rows, s.cols, s.cols, s.cols, kEps, dtype}, context);
+  };
+  result.reference = [s](void* const* d) {
+    const auto* x = static_cast<const double*>(d[0]);
+    const auto* weight = static_cast<const double*>(d[1]);
+    const auto* bias = static_cast<const double*>(d[2]);
+    for (std::int64_t r = 0; r < s.rows; ++r) {
+      double& mean = static_cast<double*>(d[4])[r];
+      double& rstd = static_cast<double*>(d[5])[r];
+      statistics(x + r * s.cols, s.cols, mean, rstd);
+      for (std::int64_t c = 0; c < s.cols; ++c) {
+        const std::int64_t at = r * s.cols + c;
+        static_cast<double*>(d[3])[at] = (x[at] - mean) * rstd * weight[c] + bias[c];
+      }
+    }
+  };
+  const double n = static_cast<double>(s.rows * s.cols);
+  result.cost = {8 * n, 2 * n + 2 * static_cast<double>(s.cols), 0};
+  return result;
+}
+
+KernelCase backward_case(Shape s) {
+  KernelCase result;
+  result.name = std::to_string(s.rows) + "x" + std::to_string(s.cols);
+  result.buffers = {{"x", Role::input, {s.rows, s.cols}, -2, 2},
+                    {"weight", Role::input, {s.cols}, 0.5, 1.5},
+                    {"dy", Role::input, {s.rows, s.cols}},
+                    {"y", Role::workspace, {s.rows, s.cols}},
+                    {"mean", Role::input, {s.rows}},
+                    {"rstd", Role::input, {s.rows}},
+                    {"dx", Role::output, {s.rows, s.cols}},
+                    {"dweight", Role::output, {s.cols}},
+                    {"dbias", Role::output, {s.cols}},
+                    {"partials", Role::workspace, {layer_norm_backward_workspace(s.rows, s.cols)}}};
+  result.buffers.back().always_double = true;
+  result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
+    return layer_norm_forward(
+        {d[0], d[1], nullptr, d[3], d[4], d[5], s.rows, s.cols, s.cols, s.cols, kEps, dtype},
+        context);
+  };
+  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
+    return layer_norm_backward({d[0], d[1], d[4], d[5], d[2], d[6], d[7], d[8],
+                                static_cast<double*>(d[9]), s.rows, s.cols, dtype},
+                               context);
+  };
+  result.reference = [s](void* const* d) {
+    const auto* x = static_cast<const double*>(d[0]);
+    const auto* weight = static_cast<const double*>(d[1]);
+    const auto* dy = static_cast<const double*>(d[2]);
+    auto* dx = static_cast<double*>(d[6]);
+    auto* dweight = static_cast<double*>(d[7]);
+    auto* dbias = static_cast<double*>(d[8]);
+    for (std::int64_t c = 0; c < s.cols; ++c) dweight[c] = dbias[c] = 0;
+    for (std::int64_t r = 0; r < s.rows; ++r) {
+      double mean = 0;
+      double rstd = 0;
+      statistics(x + r * s.cols, s.cols, mean, rstd);
+      double mean_g = 0;
+      double mean_gx = 0;
+      for (std::int64_t c = 0; c < s.cols; ++c) {
+        const std::int64_t at = r * s.cols + c;
+        const double normal = (x[at] - mean) * rstd;
+        mean_g += dy[at] * weight[c] / static_cast<double>(s.cols);
+        mean_gx += dy[at] * weight[c] * normal / static_cast<double>(s.cols);
+        dweight[c] += dy[at] * normal;
+        dbias[c] += dy[at];
+      }
+      for (std::int64_t c = 0; c < s.cols; ++c) {
+        const std::int64_t at = r * s.cols + c;
+        const double normal = (x[at] - mean) * rstd;
+        dx[at] = rstd * (dy[at] * weight[c] - mean_g - normal * mean_gx);
+      }
+    }
+  };
+  const double n = static_cast<double>(s.rows * s.cols);
+  result.cost = {14 * n, 3 * n + 3 * static_cast<double>(s.cols), 0};
+  return result;
+}
+
+// f32: a row of one element has variance 0 and rstd = 316, which multiplies the rounding of
+// x - mean; at the other shapes the error stays near 1e-6.
+const RegisterKernel forward({"layer_norm_forward",
+                              "y = (x - mean) / sqrt(variance + eps) * weight + bias per row",
+                              {{1, "two-pass", "one read for the mean, one for the variance"}},
+                              [](const CpuContext&) {
+                                std::vector<KernelCase> all;
+                                for (const Shape s : kShapes) all.push_back(forward_case(s));
+                                return all;
+                              },
+                              2e-5,
+                              1e-12});
+
+const RegisterKernel backward({"layer_norm_backward",
+                               "gradients of layer normalisation by x, weight and bias",
+                               {{1, "partials", "dweight and dbias from fixed pieces of rows"}},
+                               [](const CpuContext&) {
+                                 std::vector<KernelCase> all;
+                                 for (const Shape s : kShapes) all.push_back(backward_case(s));
+                                 return all;
+                               },
+                               5e-5,
+                               1e-11});
+
+}  // namespace
+
+}  // namespace basin::kernels

@@ -1,0 +1,63 @@
+#include <cmath>
+
+#include "kernels/optim/adamw.h"
+#include "kernels/table/kernel_table.h"
+#include "kernels/table/reference.h"
+
+namespace basin::kernels {
+
+namespace {
+
+using Role = CaseBuffer::Role;
+constexpr std::int64_t kCount = 20011;
+constexpr double kLearningRate = 3e-3;
+constexpr double kBeta1 = 0.9;
+constexpr double kBeta2 = 0.98;
+constexpr double kEps = 1e-8;
+
+KernelCase adamw_case(const char* name, std::int64_t step, double decay, double gradient_scale) {
+  KernelCase result;
+  result.name = name;
+  result.buffers = {{"parameter", Role::in_out, {kCount}},
+                    {"gradient", Role::input, {kCount}, -2, 2},
+                    {"m", Role::in_out, {kCount}, -0.5, 0.5},
+                    {"v", Role::in_out, {kCount}, 0, 0.5}};
+  result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
+    return adamw({d[0], d[1], d[2], d[3], kCount, step, kLearningRate, kBeta1, kBeta2, kEps, decay,
+                  gradient_scale, dtype},
+                 context);
+  };
+  result.reference = [=](void* const* d) {
+    const double correction1 = 1 - std::pow(kBeta1, static_cast<double>(step));
+    const double correction2 = 1 - std::pow(kBeta2, static_cast<double>(step));
+    for (std::int64_t i = 0; i < kCount; ++i) {
+      const double g = gradient_scale * doubles(d[1])[i];
+      double& m = doubles(d[2])[i];
+      double& v = doubles(d[3])[i];
+      m = kBeta1 * m + (1 - kBeta1) * g;
+      v = kBeta2 * v + (1 - kBeta2) * g * g;
+      double& parameter = doubles(d[0])[i];
+      parameter -= kLearningRate * decay * parameter;
+      parameter -= kLearningRate * (m / correction1) / (std::sqrt(v / correction2) + kEps);
+    }
+  };
+  result.cost = {15 * kCount, 7 * kCount, 0};
+  return result;
+}
+
+// f32: a handful of roundings of numbers below 1.
+const RegisterKernel entry({"adamw",
+                            "one AdamW update of one array",
+                            {{1, "loop", "one pass over parameter, gradient and both moments"}},
+                            [](const CpuContext&) {
+                              return std::vector{adamw_case("step1", 1, 0.1, 1),
+                                                 adamw_case("step1000", 1000, 0.1, 1),
+                                                 adamw_case("no_decay", 7, 0, 1),
+                                                 adamw_case("clipped", 7, 0.1, 0.03125)};
+                            },
+                            4e-7,
+                            2e-15});
+
+}  // namespace
+
+}  // namespace basin::kernels

@@ -1,0 +1,43 @@
+// The long short-term memory recurrence (S. Hochreiter, J. Schmidhuber 1997; forget gate by F. Gers et
+// al. 2000). As for the Elman network, the input part of all gates is one matrix product made by the
+// caller.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/common/dtype.h"
+#include "kernels/common/status.h"
+#include "kernels/common/thread_pool.h"
+
+namespace basin::kernels {
+
+/// With a_t = x_t + W h_(t-1), (4 width) in the order i, f, g, o: i, f, o = sigmoid(a), g = tanh(a),
+/// c_t = f c_(t-1) + i g, h_t = o tanh(c_t), h_0 = c_0 = 0.
+/// x (B, L, 4 width), weight (4 width, width), h and c (B, L, width); gates (B, L, 4 width) receives
+/// i, f, g, o for the backward pass and may be x. All contiguous.
+struct LstmForward {
+  const void* x;
+  const void* weight;
+  void* gates;
+  void* c;
+  void* h;
+  std::int64_t B, L, width;
+  DType dtype;
+};
+Status lstm_forward(const LstmForward&, const CpuContext&);
+
+/// dx (B, L, 4 width), the gradient by x; that of W is the product sum over b, t of dx_t h_(t-1)^T.
+/// `workspace` has room for 2 B width elements (the gradients by h and c that come from later).
+struct LstmBackward {
+  const void* weight;
+  const void* gates;
+  const void* c;
+  const void* dh;
+  void* dx;
+  void* workspace;
+  std::int64_t B, L, width;
+  DType dtype;
+};
+Status lstm_backward(const LstmBackward&, const CpuContext&);
+
+}  // namespace basin::kernels

@@ -1,0 +1,199 @@
+// Every kernel of the table, in every variant, against its reference in double.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "kernels/common/thread_pool.h"
+#include "kernels/table/case_arrays.h"
+#include "kernels/table/kernel_table.h"
+
+namespace basin::kernels {
+namespace {
+
+std::vector<int> variants_of(const KernelEntry& entry) {
+  std::vector<int> numbers = {0};
+  for (const KernelVariant& variant : entry.variants) {
+    numbers.push_back(variant.number);
+  }
+  return numbers;
+}
+
+struct TableParameter {
+  std::string kernel;
+  DType dtype;
+};
+
+std::vector<TableParameter> all_parameters() {
+  std::vector<TableParameter> all;
+  for (const KernelEntry& entry : kernel_table()) {
+    all.push_back({entry.name, DType::f64});
+    all.push_back({entry.name, DType::f32});
+  }
+  return all;
+}
+
+class EveryKernel : public testing::TestWithParam<TableParameter> {
+ protected:
+  const KernelEntry& entry() const {
+    for (const KernelEntry& candidate : kernel_table()) {
+      if (candidate.name == GetParam().kernel) {
+        return candidate;
+      }
+    }
+    throw std::logic_error("no kernel " + GetParam().kernel);
+  }
+};
+
+// One run on fresh arrays.
+CaseArrays run_once(const KernelCase& problem, DType dtype, int variant,
+                    const CpuContext& context) {
+  CaseArrays arrays(problem, dtype, context);
+  EXPECT_TRUE(arrays.status().ok()) << arrays.status().message;
+  if (arrays.status().ok()) {
+    const Status status = problem.run(arrays.data(), dtype, variant, context);
+    EXPECT_TRUE(status.ok()) << status.message;
+  }
+  EXPECT_EQ(arrays.damaged(), "") << "wrote beyond the borders of this buffer";
+  return arrays;
+}
+
+TEST_P(EveryKernel, AgreesWithItsReferenceForAnyNumberOfThreads) {
+  const DType dtype = GetParam().dtype;
+  const double tolerance = dtype == DType::f32 ? entry().tolerance_f32 : entry().tolerance_f64;
+  ThreadPool one_thread(1);
+  ThreadPool two_threads(2);
+  const CpuContext one{&one_thread};
+  const CpuContext two{&two_threads};
+  // The sizes of workspaces depend on the number of threads.
+  const std::vector<KernelCase> cases_one = entry().cases(one);
+  const std::vector<KernelCase> cases_two = entry().cases(two);
+  ASSERT_EQ(cases_one.size(), cases_two.size());
+
+  for (std::size_t c = 0; c < cases_one.size(); ++c) {
+    SCOPED_TRACE("case " + cases_one[c].name);
+    CaseArrays expected = CaseArrays(cases_one[c], dtype, one).widened();
+    cases_one[c].reference(expected.data());
+    for (const int variant : variants_of(entry())) {
+      SCOPED_TRACE("variant " + std::to_string(variant));
+      const CaseArrays first = run_once(cases_one[c], dtype, variant, one);
+      const auto worst = first.difference(expected);
+      EXPECT_TRUE(worst.error <= tolerance)
+          << worst.buffer << "[" << worst.position << "] is " << worst.found << ", expected "
+          << worst.expected << ": error " << worst.error << " above " << tolerance;
+      EXPECT_TRUE(first.same_outputs(run_once(cases_one[c], dtype, variant, one)))
+          << "other bits when run again";
+      EXPECT_TRUE(first.same_outputs(run_once(cases_two[c], dtype, variant, two)))
+          << "other bits with two threads";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryKernel, testing::ValuesIn(all_parameters()),
+                         [](const testing::TestParamInfo<TableParameter>& test) {
+                           return test.param.kernel + "_" + name_of(test.param.dtype);
+                         });
+
+// A family whose registration the linker dropped would pass unnoticed above.
+TEST(KernelTable, HoldsEveryFamily) {
+  std::set<std::string> names;
+  for (const KernelEntry& entry : kernel_table()) {
+    EXPECT_TRUE(names.insert(entry.name).second) << entry.name << " is registered twice";
+  }
+  for (const char* name : {"adamw",
+                           "affine",
+                           "attention_backward",
+                           "attention_forward",
+                           "binary_backward",
+                           "binary_forward",
+                           "copy",
+                           "cross_entropy_backward",
+                           "cross_entropy_forward",
+                           "dropout",
+                           "embedding_backward",
+                           "embedding_forward",
+                           "fill",
+                           "gemm",
+                           "layer_norm_backward",
+                           "layer_norm_forward",
+                           "linear_attention_backward",
+                           "linear_attention_forward",
+                           "random_fill",
+                           "reduce_argmax",
+                           "reduce_max",
+                           "reduce_sum",
+                           "rnn_backward",
+                           "rnn_forward",
+                           "softmax_backward",
+                           "softmax_forward",
+                           "sum_of_squares",
+                           "unary_backward",
+                           "unary_forward"}) {
+    EXPECT_EQ(names.count(name), 1u) << name;
+  }
+}
+
+TEST(KernelTable, IsCompleteAndSorted) {
+  ThreadPool pool(1);
+  const CpuContext context{&pool};
+  std::string previous;
+  for (const KernelEntry& entry : kernel_table()) {
+    SCOPED_TRACE(entry.name);
+    EXPECT_LT(previous, entry.name);
+    previous = entry.name;
+    EXPECT_FALSE(entry.summary.empty());
+    EXPECT_FALSE(entry.variants.empty());
+    for (const KernelVariant& variant : entry.variants) {
+      EXPECT_GT(variant.number, 0);
+      EXPECT_FALSE(variant.adds.empty());
+    }
+    std::set<std::string> names;
+    const std::vector<KernelCase> cases = entry.cases(context);
+    EXPECT_FALSE(cases.empty());
+    for (const KernelCase& problem : cases) {
+      EXPECT_TRUE(names.insert(problem.name).second) << "two cases " << problem.name;
+      EXPECT_GT(problem.cost.elements_moved, 0) << problem.name;
+    }
+  }
+}
+
+// The checks above are worth what the arrays they use notice.
+TEST(CaseArrays, NoticeWhatAKernelShouldNotDo) {
+  ThreadPool pool(1);
+  const CpuContext context{&pool};
+  using Role = CaseBuffer::Role;
+  KernelCase problem;
+  problem.name = "two arrays";
+  problem.buffers = {{"x", Role::input, {3}}, {"y", Role::output, {3}}};
+  CaseArrays expected = CaseArrays(problem, DType::f64, context).widened();
+  for (std::int64_t i = 0; i < 3; ++i) {
+    set_element(expected.data()[1], DType::f64, i, element(expected.data()[0], DType::f64, i));
+  }
+  const auto copied = [&](std::int64_t first, std::int64_t last) {
+    CaseArrays arrays(problem, DType::f64, context);
+    for (std::int64_t i = first; i < last; ++i) {
+      set_element(arrays.data()[1], DType::f64, i, element(arrays.data()[0], DType::f64, i));
+    }
+    return arrays;
+  };
+
+  const CaseArrays good = copied(0, 3);
+  EXPECT_EQ(good.difference(expected).error, 0.0);
+  EXPECT_EQ(good.damaged(), "");
+  EXPECT_TRUE(good.same_outputs(copied(0, 3)));
+
+  // An element that was not written stays NaN.
+  const CaseArrays short_run = copied(0, 2);
+  EXPECT_FALSE(short_run.difference(expected).error <= 1e300);
+  EXPECT_EQ(short_run.difference(expected).position, 2);
+  EXPECT_FALSE(short_run.same_outputs(good));
+
+  // Elements copied from guard to guard are noticed although all guards are NaN.
+  EXPECT_EQ(copied(0, 4).damaged(), "y");
+  EXPECT_EQ(copied(-1, 3).damaged(), "y");
+}
+
+}  // namespace
+}  // namespace basin::kernels
