@@ -59,8 +59,9 @@ GradcheckResult gradcheck(const DifferentiableFunction& f, const std::vector<Ten
       continue;
     }
     const std::vector<double> analytic =
-        leaves[n].grad().defined() ? leaves[n].grad().to_vector<double>()
-                                   : std::vector<double>(static_cast<std::size_t>(points[n].numel()));
+        leaves[n].grad().defined()
+            ? leaves[n].grad().to_vector<double>()
+            : std::vector<double>(static_cast<std::size_t>(points[n].numel()));
     for (std::size_t i = 0; i < analytic.size(); ++i) {
       const double x = points[n].data<double>()[i];
       points[n].mutable_data<double>()[i] = x + options.step;
@@ -71,12 +72,13 @@ GradcheckResult gradcheck(const DifferentiableFunction& f, const std::vector<Ten
       const double numeric = (above - below) / (2 * options.step);
       const double allowed = options.atol + options.rtol * std::abs(numeric);
       const double ratio = std::abs(analytic[i] - numeric) / allowed;
-      if (!(ratio <= result.worst)) {
+      if (!(ratio <= result.worst) && !std::isnan(result.worst)) {
         result.worst = ratio;
         if (!(ratio <= 1.0)) {
           result.ok = false;
-          result.message = fmt::format("input {} {} element {}: gradient {:.12g}, finite difference {:.12g}",
-                                       n, describe(points[n]), i, analytic[i], numeric);
+          result.message =
+              fmt::format("input {} {} element {}: gradient {:.12g}, finite difference {:.12g}", n,
+                          describe(points[n]), i, analytic[i], numeric);
         }
       }
     }

@@ -35,9 +35,11 @@ std::vector<const Node*> nodes_behind(const Variable& root, std::size_t limit) {
     if (node != nullptr && seen.insert(node).second) {
       pending.push_back(node);
       if (seen.size() > limit) {
-        fail("[to_graphviz] the graph has more than {} operations; draw a smaller model or a shorter "
-             "sequence, or raise the limit",
-             limit);
+        fail(
+            "[to_graphviz] the graph has more than {} operations; draw a smaller model or a "
+            "shorter "
+            "sequence, or raise the limit",
+            limit);
       }
     }
   };
@@ -63,12 +65,14 @@ std::string to_graphviz(const Variable& root,
                         std::size_t limit) {
   const std::vector<const Node*> nodes = nodes_behind(root, limit);
   std::map<const Node*, std::size_t> number;
-  std::string out = "digraph graph_of_operations {\n  rankdir=TB;\n  node [fontname=\"sans-serif\"];\n";
+  std::string out =
+      "digraph graph_of_operations {\n  rankdir=TB;\n  node [fontname=\"sans-serif\"];\n";
   for (std::size_t n = 0; n < nodes.size(); ++n) {
     number[nodes[n]] = n;
-    out += fmt::format("  op{} [shape=box, label={}];\n", n,
-                       dot_string(fmt::format("{}\n{} {}", nodes[n]->name(), to_string(nodes[n]->shape()),
-                                          name_of(nodes[n]->dtype()))));
+    out += fmt::format(
+        "  op{} [shape=box, label={}];\n", n,
+        dot_string(fmt::format("{}\n{} {}", nodes[n]->name(), to_string(nodes[n]->shape()),
+                               name_of(nodes[n]->dtype()))));
   }
   std::vector<Variable> leaves;
   for (std::size_t n = 0; n < nodes.size(); ++n) {

@@ -53,16 +53,18 @@ Node::~Node() {
 
 std::vector<Tensor> Node::backward(const Tensor& dy) const {
   if (released()) {
-    fail("[{}] backward() a second time through a graph that was freed; pass retain_graph = true "
-         "the first time",
-         name_);
+    fail(
+        "[{}] backward() a second time through a graph that was freed; pass retain_graph = true "
+        "the first time",
+        name_);
   }
   // vector<bool> has no contiguous bools to make a span of.
   const auto needed = std::make_unique<bool[]>(inputs_.size());
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     needed[i] = inputs_[i].requires_grad();
   }
-  std::vector<Tensor> gradients = backward_(dy, std::span<const bool>(needed.get(), inputs_.size()));
+  std::vector<Tensor> gradients =
+      backward_(dy, std::span<const bool>(needed.get(), inputs_.size()));
   for (const Tensor& gradient : gradients) {
     check_anomaly(name_, "a gradient in its backward pass", gradient);
   }
@@ -87,22 +89,23 @@ Variable record(const char* name, std::vector<Variable> inputs, Tensor value,
                 BackwardFunction backward) {
   check_anomaly(name, "its result", value);
   profile_forward(name);
-  const bool wanted = grad_enabled() &&
-                      std::any_of(inputs.begin(), inputs.end(),
-                                  [](const Variable& input) { return input.requires_grad(); });
+  const bool wanted =
+      grad_enabled() && std::any_of(inputs.begin(), inputs.end(),
+                                    [](const Variable& input) { return input.requires_grad(); });
   Variable result(std::move(value), wanted);
   if (wanted) {
-    result.impl_->node = std::make_shared<Node>(name, std::move(inputs), result.value(),
-                                                std::move(backward));
+    result.impl_->node =
+        std::make_shared<Node>(name, std::move(inputs), result.value(), std::move(backward));
   }
   return result;
 }
 
 const Tensor& Saved::get() const {
   if (tensor_.defined() && tensor_.version() != version_) {
-    fail("[{}] a tensor kept for the backward pass, {}, was written to after the forward pass "
-         "(version {}, was {}); work on a clone() instead",
-         running_node(), describe(tensor_), tensor_.version(), version_);
+    fail(
+        "[{}] a tensor kept for the backward pass, {}, was written to after the forward pass "
+        "(version {}, was {}); work on a clone() instead",
+        running_node(), describe(tensor_), tensor_.version(), version_);
   }
   return tensor_;
 }

@@ -12,8 +12,8 @@
 
 namespace basin {
 
-/// From the gradient of the result to one gradient per input. `needed[i]` tells whether input i wants
-/// one; an undefined tensor stands for none.
+/// From the gradient of the result to one gradient per input. `needed[i]` tells whether input i
+/// wants one; an undefined tensor stands for none.
 using BackwardFunction =
     std::function<std::vector<Tensor>(const Tensor& dy, std::span<const bool> needed)>;
 
@@ -49,8 +49,8 @@ class Node {
   BackwardFunction backward_;
 };
 
-/// The result of an operation: a Variable with `value` that remembers `inputs` and `backward` if any
-/// input requires a gradient (undefined inputs do not), else a plain leaf.
+/// The result of an operation: a Variable with `value` that remembers `inputs` and `backward` if
+/// any input requires a gradient (undefined inputs do not), else a plain leaf.
 Variable record(const char* name, std::vector<Variable> inputs, Tensor value,
                 BackwardFunction backward);
 

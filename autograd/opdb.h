@@ -1,5 +1,5 @@
-// The op database: each operation declares, in its own file, inputs on which it is tested. Tests run
-// over all of them; nothing central has to be edited when an operation is added.
+// The op database: each operation declares, in its own file, inputs on which it is tested. Tests
+// run over all of them; nothing central has to be edited when an operation is added.
 #pragma once
 
 #include <functional>
@@ -11,8 +11,8 @@
 
 namespace basin {
 
-/// One call that has to work: its gradient is checked by finite differences in f64 and its f32 value
-/// is compared with the f64 value.
+/// One call that has to work: its gradient is checked by finite differences in f64 and its f32
+/// value is compared with the f64 value.
 struct OpSample {
   std::string name;
   std::vector<Tensor> inputs;  ///< f64 inputs are differentiated

@@ -20,7 +20,7 @@ Variable binary(kernels::BinaryOp op, const Variable& a, const Variable& b);
   inline Variable name(const Variable& x) { return unary(kernels::UnaryOp::name, x); }
 #include "kernels/elementwise/unary_table.inc"
 #undef BASIN_UNARY
-#define BASIN_BINARY(name, formula, low, high, value, da, db) \
+#define BASIN_BINARY(name, formula, low, high, value, da, db)  \
   inline Variable name(const Variable& a, const Variable& b) { \
     return binary(kernels::BinaryOp::name, a, b);              \
   }
@@ -63,8 +63,8 @@ Variable linear_attention(const Variable& q, const Variable& k, const Variable& 
 /// Rotary position embedding of x (B,H,L,D), D even.
 Variable rotary(const Variable& x);
 
-/// x (B, L, D) to (B, D): what stands for a sequence. lengths (B) i64 (each at least 1), or undefined if
-/// nothing is padded; padded positions have no influence.
+/// x (B, L, D) to (B, D): what stands for a sequence. lengths (B) i64 (each at least 1), or
+/// undefined if nothing is padded; padded positions have no influence.
 enum class Pooling : std::uint8_t { mean, last, first };
 Variable pool(const Variable& x, const Tensor& lengths, Pooling pooling);
 
@@ -76,8 +76,8 @@ Variable binary_cross_entropy(const Variable& logits, const Tensor& targets);
 Variable rnn(const Variable& x, const Variable& weight, kernels::Nonlinearity nonlinearity);
 /// The states h (B, L, width) for x (B, L, 4 width) and weight (4 width, width); gates i, f, g, o.
 Variable lstm(const Variable& x, const Variable& weight);
-/// The states h (B, L, width) for x (B, L, 3 width), weight (3 width, width) and bias (3 width); gates
-/// r, z, n.
+/// The states h (B, L, width) for x (B, L, 3 width), weight (3 width, width) and bias (3 width);
+/// gates r, z, n.
 Variable gru(const Variable& x, const Variable& weight, const Variable& bias);
 
 }  // namespace basin

@@ -44,9 +44,11 @@ std::string Profiler::table() const {
     row.seconds += event.duration;
     total += event.duration;
   }
-  std::vector<std::pair<std::pair<std::string, ProfilePhase>, Row>> sorted(rows.begin(), rows.end());
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  std::vector<std::pair<std::pair<std::string, ProfilePhase>, Row>> sorted(rows.begin(),
+                                                                           rows.end());
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+    return a.second.seconds > b.second.seconds;
+  });
   std::string out = fmt::format("{:<24} {:<9} {:>8} {:>12} {:>12} {:>7}\n", "operation", "phase",
                                 "calls", "total ms", "mean ms", "share");
   for (const auto& [key, row] : sorted) {
@@ -63,10 +65,11 @@ std::string Profiler::chrome_trace() const {
   std::string out = "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [";
   for (std::size_t n = 0; n < events_.size(); ++n) {
     const ProfileEvent& event = events_[n];
-    out += fmt::format("{}\n{{\"name\": \"{}\", \"cat\": \"{}\", \"ph\": \"X\", \"ts\": {:.3f}, \"dur\": "
-                       "{:.3f}, \"pid\": 1, \"tid\": 1}}",
-                       n == 0 ? "" : ",", event.name, name_of(event.phase), 1e6 * event.start,
-                       1e6 * event.duration);
+    out += fmt::format(
+        "{}\n{{\"name\": \"{}\", \"cat\": \"{}\", \"ph\": \"X\", \"ts\": {:.3f}, \"dur\": "
+        "{:.3f}, \"pid\": 1, \"tid\": 1}}",
+        n == 0 ? "" : ",", event.name, name_of(event.phase), 1e6 * event.start,
+        1e6 * event.duration);
   }
   return out + "\n]}\n";
 }

@@ -19,9 +19,9 @@ struct ProfileEvent {
   double duration;
 };
 
-/// While one is alive on this thread, operations are timed. The forward time of an operation runs from
-/// the end of the operation before it, so it includes what its caller did in between; the backward
-/// time is that of its backward function and of adding up what it returned.
+/// While one is alive on this thread, operations are timed. The forward time of an operation runs
+/// from the end of the operation before it, so it includes what its caller did in between; the
+/// backward time is that of its backward function and of adding up what it returned.
 class Profiler {
  public:
   Profiler();

@@ -9,10 +9,10 @@
 
 namespace basin {
 
-/// f(x), keeping nothing of what f computes: the backward pass calls f a second time, now recording,
-/// and differentiates that. Values and gradients have the same bits as without it. f may use
-/// parameters; their gradients are added as usual. Random numbers f draws from `rng` (may be null) are
-/// drawn again: its position is put back for the second call and restored after it.
+/// f(x), keeping nothing of what f computes: the backward pass calls f a second time, now
+/// recording, and differentiates that. Values and gradients have the same bits as without it. f may
+/// use parameters; their gradients are added as usual. Random numbers f draws from `rng` (may be
+/// null) are drawn again: its position is put back for the second call and restored after it.
 Variable recompute(const std::function<Variable(const Variable&)>& f, const Variable& x, Rng* rng);
 
 }  // namespace basin

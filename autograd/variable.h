@@ -13,8 +13,8 @@ namespace basin {
 
 class Node;
 
-/// A handle; copies refer to the same value, gradient and history. An operation on variables of which
-/// one requires a gradient records a Node, unless a NoGrad is alive.
+/// A handle; copies refer to the same value, gradient and history. An operation on variables of
+/// which one requires a gradient records a Node, unless a NoGrad is alive.
 class Variable {
  public:
   /// Undefined.

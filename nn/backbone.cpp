@@ -13,9 +13,10 @@ namespace {
 const BackboneOptions& checked(const BackboneOptions& o) {
   (void)association_options(o);
   if (o.vocabulary < 1 || o.width < 1 || o.layers < 1 || o.mlp_ratio < 1 || o.max_length < 1) {
-    fail("[Backbone] vocabulary {}, width {}, layers {}, mlp_ratio {} and max_length {} must all be "
-         "positive",
-         o.vocabulary, o.width, o.layers, o.mlp_ratio, o.max_length);
+    fail(
+        "[Backbone] vocabulary {}, width {}, layers {}, mlp_ratio {} and max_length {} must all be "
+        "positive",
+        o.vocabulary, o.width, o.layers, o.mlp_ratio, o.max_length);
   }
   if (!o.causal && !backbone_kind(o.kind).is_association) {
     fail("[Backbone] '{}' reads from left to right and cannot be made non-causal", o.kind);

@@ -14,8 +14,8 @@
 
 namespace basin::nn {
 
-/// What moves information between positions: (B,L,width) to (B,L,width). lengths (B) i64 or undefined:
-/// positions at and beyond the length are padding.
+/// What moves information between positions: (B,L,width) to (B,L,width). lengths (B) i64 or
+/// undefined: positions at and beyond the length are padding.
 class Mixer : public Module {
  public:
   virtual Variable forward(const Variable& x, const Tensor& lengths) const = 0;
@@ -26,13 +26,14 @@ struct BackboneOptions {
   std::int64_t vocabulary = 256;
   std::int64_t width = 64;
   std::int64_t layers = 2;
-  std::int64_t heads = 4;          ///< used by the association kinds
-  std::int64_t mlp_ratio = 4;      ///< hidden width of the MLP over width
-  std::int64_t max_length = 128;   ///< positions the model knows
+  std::int64_t heads = 4;         ///< used by the association kinds
+  std::int64_t mlp_ratio = 4;     ///< hidden width of the MLP over width
+  std::int64_t max_length = 128;  ///< positions the model knows
   PositionKind positions = PositionKind::learned;
-  double dropout = 0.0;            ///< after the embedding and on both branches of every block
+  double dropout = 0.0;  ///< after the embedding and on both branches of every block
   bool causal = true;
-  bool recompute = false;  ///< blocks keep only their input for the backward pass: see autograd/recompute.h
+  bool recompute =
+      false;  ///< blocks keep only their input for the backward pass: see autograd/recompute.h
   DType dtype = DType::f32;
 
   /// Where set, these replace what the kind says.
@@ -72,12 +73,12 @@ class Block final : public Module {
   Dropout dropout_;
 };
 
-/// Embedding, positions, blocks and a last normalisation. Parameters: tokens.weight, positions.weight,
-/// blocks.<n>.{norm1, mix, norm2, up, down}, norm.
+/// Embedding, positions, blocks and a last normalisation. Parameters: tokens.weight,
+/// positions.weight, blocks.<n>.{norm1, mix, norm2, up, down}, norm.
 class Backbone final : public Module {
  public:
-  /// `rng` draws the initial weights; `dropout_rng` is kept for dropout. Throws Error for options that
-  /// cannot be.
+  /// `rng` draws the initial weights; `dropout_rng` is kept for dropout. Throws Error for options
+  /// that cannot be.
   Backbone(const BackboneOptions& options, Rng& rng, Rng& dropout_rng);
 
   /// tokens (B,L) i64, lengths (B) i64 or undefined.

@@ -46,8 +46,8 @@ Tensor read_like(const Hdf5Reader& file, const std::string& group, const std::st
                  const Tensor& like) {
   const std::string full = group + "/" + name;
   if (!file.has(full)) {
-    throw FileError(fmt::format("{} belongs to another model: it has no {} '{}'", file.path(),
-                                group, name));
+    throw FileError(
+        fmt::format("{} belongs to another model: it has no {} '{}'", file.path(), group, name));
   }
   Tensor tensor = file.read(full);
   if (!(tensor.shape() == like.shape()) || tensor.dtype() != like.dtype()) {
@@ -104,8 +104,8 @@ TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Ada
     const bool known = std::any_of(parameters.begin(), parameters.end(),
                                    [&](const Parameter& p) { return p.name == name; });
     if (!known) {
-      throw FileError(fmt::format("{} belongs to another model: it has '{}', the model does not",
-                                  path, name));
+      throw FileError(
+          fmt::format("{} belongs to another model: it has '{}', the model does not", path, name));
     }
   }
   std::vector<AdamW::Moments> moments;
@@ -117,8 +117,7 @@ TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Ada
     }
     optimizer_steps = file.integer("/optimizer", "steps");
   }
-  const auto dropout_position =
-      static_cast<std::uint64_t>(file.integer("/", "dropout_position"));
+  const auto dropout_position = static_cast<std::uint64_t>(file.integer("/", "dropout_position"));
   // Everything fits: from here on nothing can fail.
   for (std::size_t n = 0; n < parameters.size(); ++n) {
     parameters[n].variable.mutable_value().copy_from(weights[n]);

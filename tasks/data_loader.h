@@ -6,9 +6,9 @@
 
 namespace basin::tasks {
 
-/// Every epoch visits all examples once in an order that is a function of (seed, epoch); the examples
-/// that do not fill a last batch are left out of that epoch. Which examples step s sees depends on
-/// nothing but (seed, s), so a run continues anywhere by its step number.
+/// Every epoch visits all examples once in an order that is a function of (seed, epoch); the
+/// examples that do not fill a last batch are left out of that epoch. Which examples step s sees
+/// depends on nothing but (seed, s), so a run continues anywhere by its step number.
 class DataLoader {
  public:
   /// Throws Error unless 1 <= batch <= examples.

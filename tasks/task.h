@@ -34,7 +34,8 @@ struct Metric {
 class MetricAccumulator {
  public:
   virtual ~MetricAccumulator() = default;
-  /// logits (B, L, vocabulary); loss_sum: the sum of the cross-entropy over counted targets, in nats.
+  /// logits (B, L, vocabulary); loss_sum: the sum of the cross-entropy over counted targets, in
+  /// nats.
   virtual void add(const Tensor& logits, const Batch& batch, double loss_sum) = 0;
   /// The task's main metric first.
   virtual std::vector<Metric> result() const = 0;
@@ -60,13 +61,14 @@ class Task {
   virtual std::vector<Metric> baselines() const = 0;
 };
 
-/// What a task may be told by its user. A value of 0 or an empty string leaves the task's own default.
+/// What a task may be told by its user. A value of 0 or an empty string leaves the task's own
+/// default.
 struct TaskOptions {
   std::string name = "copying";
-  std::string data;             ///< path of a file, for tasks that read one
-  std::int64_t length = 0;      ///< tokens of context
+  std::string data;         ///< path of a file, for tasks that read one
+  std::int64_t length = 0;  ///< tokens of context
   std::int64_t vocabulary = 0;
-  std::uint64_t seed = 0;       ///< of generated data
+  std::uint64_t seed = 0;  ///< of generated data
 };
 
 /// A task by name. To add one, write a folder below tasks/ and an entry in tasks/registry.cpp.

@@ -95,8 +95,7 @@ StepReport TrainingRun::step() {
   model_.clear_grad();
   for (const Batch& batch : batches) {
     // Each part weighs as much as it has targets, so that the sum is the mean over the whole batch.
-    const double share =
-        static_cast<double>(counted_targets(batch)) / static_cast<double>(counted);
+    const double share = static_cast<double>(counted_targets(batch)) / static_cast<double>(counted);
     const Variable loss = model_.loss(batch.tokens, batch.targets, batch.lengths);
     report.loss += loss.value().item() * share;
     report.tokens += batch.tokens.numel();
@@ -112,9 +111,9 @@ StepReport TrainingRun::step() {
     report.gradient_norm = optimizer_.step(report.learning_rate);
   }
   if (!std::isfinite(report.gradient_norm)) {
-    throw Diverged(fmt::format(
-        "the gradient norm became {} at step {}; try a smaller learning rate than {}",
-        report.gradient_norm, steps_done_ + 1, options_.schedule.peak));
+    throw Diverged(
+        fmt::format("the gradient norm became {} at step {}; try a smaller learning rate than {}",
+                    report.gradient_norm, steps_done_ + 1, options_.schedule.peak));
   }
   report.step = ++steps_done_;
   return report;

@@ -18,18 +18,18 @@ namespace basin::tasks {
 struct TrainingOptions {
   std::int64_t batch = 32;
   std::int64_t micro_batch = 0;  ///< examples per forward pass; 0: the whole batch at once
-  std::uint64_t seed = 0;   ///< of weights, data order and dropout
+  std::uint64_t seed = 0;        ///< of weights, data order and dropout
   nn::Schedule schedule;
   nn::AdamWOptions optimizer;
 };
 
 struct StepReport {
-  std::int64_t step = 0;        ///< steps done, this one included
+  std::int64_t step = 0;  ///< steps done, this one included
   std::int64_t epoch = 0;
-  double loss = 0.0;            ///< mean cross-entropy of the batch before the update, in nats
-  double gradient_norm = 0.0;   ///< before clipping
+  double loss = 0.0;           ///< mean cross-entropy of the batch before the update, in nats
+  double gradient_norm = 0.0;  ///< before clipping
   double learning_rate = 0.0;
-  std::int64_t tokens = 0;      ///< positions the model read in this step
+  std::int64_t tokens = 0;  ///< positions the model read in this step
 };
 
 struct Evaluation {
@@ -38,7 +38,8 @@ struct Evaluation {
   std::int64_t examples = 0;
 };
 
-/// The loss or the gradient is no longer finite. The model still has the weights from before the step.
+/// The loss or the gradient is no longer finite. The model still has the weights from before the
+/// step.
 class Diverged : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -48,8 +49,8 @@ class Diverged : public std::runtime_error {
 using ProgressCallback = std::function<bool(std::int64_t done, std::int64_t total)>;
 
 /// Judges a model on the first `limit` examples of a split (0: all), without dropout and without
-/// recording gradients; the model is back in its mode afterwards. If `progress` stops it, the result
-/// covers the examples seen so far.
+/// recording gradients; the model is back in its mode afterwards. If `progress` stops it, the
+/// result covers the examples seen so far.
 Evaluation evaluate(nn::LanguageModel& model, const Task& task, Split split, std::int64_t batch,
                     std::int64_t limit = 0, const ProgressCallback& progress = {});
 

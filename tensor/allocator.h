@@ -19,7 +19,7 @@ class Allocator {
   virtual ~Allocator() = default;
 
   /// 64-byte aligned memory; never null (also for 0 bytes). Throws OutOfMemory, with the requested,
-  /// active, cached and allowed bytes and the largest blocks in use.
+  /// active and allowed bytes and the largest blocks in use.
   virtual void* allocate(std::size_t bytes) = 0;
 
   /// Gives back what allocate(bytes) returned.

@@ -14,8 +14,8 @@ constexpr const char* name_of(Device) { return "cpu"; }
 /// as the environment variable BASIN_THREADS says.
 const kernels::CpuContext& cpu_context();
 
-/// Replaces the pool. Results do not depend on the number. Throws Error for threads < 1. Must not be
-/// called while a kernel runs.
+/// Replaces the pool. Results do not depend on the number. Throws Error for threads < 1. Must not
+/// be called while a kernel runs.
 void set_threads(int threads);
 int threads();
 

@@ -11,9 +11,9 @@ namespace {
 Tensor random_tensor(const Shape& shape, kernels::Distribution distribution, double a, double b,
                      std::uint64_t key, std::uint64_t stream, DType dtype) {
   Tensor result = Tensor::empty(shape, dtype);
-  check(kernels::random_fill({result.mutable_raw(), result.numel(), distribution, a, b, key, stream,
-                              dtype},
-                             cpu_context()),
+  check(kernels::random_fill(
+            {result.mutable_raw(), result.numel(), distribution, a, b, key, stream, dtype},
+            cpu_context()),
         "random", result);
   return result;
 }
@@ -27,7 +27,8 @@ __extension__ using Wide = unsigned __int128;
 std::uint64_t Rng::key() const { return kernels::derive_key(seed_, kTensorPurpose); }
 
 Tensor Rng::uniform(const Shape& shape, double low, double high, DType dtype) {
-  return random_tensor(shape, kernels::Distribution::uniform, low, high, key(), next_stream(), dtype);
+  return random_tensor(shape, kernels::Distribution::uniform, low, high, key(), next_stream(),
+                       dtype);
 }
 
 Tensor Rng::normal(const Shape& shape, double deviation, DType dtype) {

@@ -8,8 +8,9 @@
 
 namespace basin {
 
-/// Each fill takes the next stream of the Philox key derived from the seed; inside a stream, element
-/// i is a function of i alone. The same seed and the same calls give the same bits everywhere.
+/// Each fill takes the next stream of the Philox key derived from the seed; inside a stream,
+/// element i is a function of i alone. The same seed and the same calls give the same bits
+/// everywhere.
 class Rng {
  public:
   explicit Rng(std::uint64_t seed) : seed_(seed) {}
@@ -22,7 +23,8 @@ class Rng {
   std::uint64_t next_stream() { return position_++; }
   std::uint64_t key() const;
 
-  /// Fresh tensors, f32 or f64: uniform in [low, high), normal with mean 0 and deviation `deviation`.
+  /// Fresh tensors, f32 or f64: uniform in [low, high), normal with mean 0 and deviation
+  /// `deviation`.
   Tensor uniform(const Shape& shape, double low, double high, DType dtype);
   Tensor normal(const Shape& shape, double deviation, DType dtype);
 
@@ -31,8 +33,8 @@ class Rng {
   std::uint64_t position_ = 0;
 };
 
-/// A uniform whole number in [0, bound) for the index-th draw of (key, stream), with a bias below bound / 2^64.
-/// bound >= 1.
+/// A uniform whole number in [0, bound) for the index-th draw of (key, stream), with a bias below
+/// bound / 2^64. bound >= 1.
 std::uint64_t uniform_index(std::uint64_t key, std::uint64_t stream, std::uint64_t index,
                             std::uint64_t bound);
 

@@ -39,9 +39,9 @@ std::int64_t Shape::numel() const {
       fail("a shape cannot have a negative extent: {}", to_string(*this));
     }
     zero = zero || entry == 0;
-    product = zero ? 0 : checked_product(product, entry);
+    product = checked_product(product, std::max<std::int64_t>(entry, 1));
   }
-  return product;
+  return zero ? 0 : product;
 }
 
 bool Shape::operator==(const Shape& other) const {

@@ -33,8 +33,8 @@ class Shape {
   void insert(int dim, std::int64_t entry);
   void erase(int dim);
 
-  /// The product of the entries, 1 for rank 0. Throws Error if it does not fit in 64 bits or an
-  /// entry is negative.
+  /// The product of the entries, 1 for rank 0. Throws Error if an entry is negative or if the
+  /// product of those that are not 0 does not fit in 64 bits (strides are made of them too).
   std::int64_t numel() const;
 
   bool operator==(const Shape& other) const;

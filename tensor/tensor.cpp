@@ -23,6 +23,9 @@ Shape resolve(const Shape& wanted, const Tensor& from, const char* where) {
         fail("[{}] only one extent can be -1, got {}", where, to_string(wanted));
       }
       unknown = d;
+    } else if (wanted[d] < 0) {
+      fail("[{}] a shape cannot have a negative extent other than one -1, got {}", where,
+           to_string(wanted));
     } else {
       known = checked_product(known, wanted[d]);
     }
@@ -57,8 +60,7 @@ bool strides_for(const Tensor& from, const Shape& to, Shape& strides) {
     }
     std::int64_t run = from.shape()[old];
     const std::int64_t unit = from.strides()[old];
-    while (old > 0 && (from.shape()[old - 1] == 1 ||
-                       from.strides()[old - 1] == unit * run)) {
+    while (old > 0 && (from.shape()[old - 1] == 1 || from.strides()[old - 1] == unit * run)) {
       run *= from.shape()[--old];
     }
     --old;
@@ -81,7 +83,10 @@ bool strides_for(const Tensor& from, const Shape& to, Shape& strides) {
 
 Tensor::Tensor(std::shared_ptr<Storage> storage, std::int64_t offset, const Shape& shape,
                const Shape& strides, DType dtype)
-    : storage_(std::move(storage)), offset_(offset), shape_(shape), strides_(strides),
+    : storage_(std::move(storage)),
+      offset_(offset),
+      shape_(shape),
+      strides_(strides),
       dtype_(dtype) {}
 
 Tensor Tensor::empty(const Shape& shape, DType dtype) {

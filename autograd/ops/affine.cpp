@@ -7,9 +7,8 @@
 namespace basin {
 
 Variable affine(const Variable& x, double scale, double shift) {
-  return record("affine", {x}, affine(x.value(), scale, shift), [scale](const Tensor& dy, auto) {
-    return std::vector{affine(dy, scale, 0.0)};
-  });
+  return record("affine", {x}, affine(x.value(), scale, shift),
+                [scale](const Tensor& dy, auto) { return std::vector{affine(dy, scale, 0.0)}; });
 }
 
 namespace {
@@ -18,8 +17,9 @@ const RegisterOp registered(
     {"affine",
      [](Rng& rng) {
        return std::vector<OpSample>{
-           {"plain", {rng.normal({3, 4}, 1.0, DType::f64)},
-            [](const std::vector<Variable>& in) { return affine(in[0], -1.5, 0.25); }}};
+           {"plain", {rng.normal({3, 4}, 1.0, DType::f64)}, [](const std::vector<Variable>& in) {
+              return affine(in[0], -1.5, 0.25);
+            }}};
      },
      [] {
        return std::vector<OpError>{

@@ -32,33 +32,36 @@ const RegisterOp registered(
                                std::vector<std::int64_t> lengths) {
          Tensor key_lengths;
          if (!lengths.empty()) {
-           key_lengths = Tensor::from<std::int64_t>({static_cast<std::int64_t>(lengths.size())},
-                                                    lengths);
+           key_lengths =
+               Tensor::from<std::int64_t>({static_cast<std::int64_t>(lengths.size())}, lengths);
          }
-         return OpSample{name,
-                         {rng.normal(q, 1.0, DType::f64), rng.normal(k, 1.0, DType::f64),
-                          rng.normal(v, 1.0, DType::f64),
-                          rng.uniform({q[1]}, 0.3, 1.5, DType::f64)},
-                         [=](const std::vector<Variable>& in) {
-                           return attention(in[0], in[1], in[2], in[3], key_lengths, causal);
-                         }};
+         return OpSample{
+             name,
+             {rng.normal(q, 1.0, DType::f64), rng.normal(k, 1.0, DType::f64),
+              rng.normal(v, 1.0, DType::f64), rng.uniform({q[1]}, 0.3, 1.5, DType::f64)},
+             [=](const std::vector<Variable>& in) {
+               return attention(in[0], in[1], in[2], in[3], key_lengths, causal);
+             }};
        };
        std::vector<OpSample> samples = {
            sample("cross", {2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 3}, false, {}),
            sample("causal", {1, 2, 5, 3}, {1, 2, 5, 3}, {1, 2, 5, 3}, true, {}),
-           sample("causal over more than a tile", {1, 1, 37, 2}, {1, 1, 37, 2}, {1, 1, 37, 2}, true, {}),
+           sample("causal over more than a tile", {1, 1, 37, 2}, {1, 1, 37, 2}, {1, 1, 37, 2}, true,
+                  {}),
            sample("causal, fewer queries", {1, 2, 3, 3}, {1, 2, 6, 3}, {1, 2, 6, 3}, true, {}),
-           sample("causal, rows that see nothing", {1, 1, 5, 3}, {1, 1, 3, 3}, {1, 1, 3, 2}, true, {}),
+           sample("causal, rows that see nothing", {1, 1, 5, 3}, {1, 1, 3, 3}, {1, 1, 3, 2}, true,
+                  {}),
            sample("padded", {3, 1, 2, 3}, {3, 1, 4, 3}, {3, 1, 4, 3}, false, {4, 2, 0}),
            sample("padded and causal", {2, 1, 4, 3}, {2, 1, 4, 3}, {2, 1, 4, 3}, true, {3, 4})};
-       samples.push_back({"transposed layout",
-                          {rng.normal({2, 3, 2, 4}, 1.0, DType::f64),
-                           rng.normal({2, 3, 2, 4}, 1.0, DType::f64), rng.uniform({2}, 0.3, 1.5, DType::f64)},
-                          [](const std::vector<Variable>& in) {
-                            const Variable q = transpose(in[0], 1, 2);
-                            const Variable k = transpose(in[1], 1, 2);
-                            return attention(q, k, k, in[2], Tensor(), false);
-                          }});
+       samples.push_back(
+           {"transposed layout",
+            {rng.normal({2, 3, 2, 4}, 1.0, DType::f64), rng.normal({2, 3, 2, 4}, 1.0, DType::f64),
+             rng.uniform({2}, 0.3, 1.5, DType::f64)},
+            [](const std::vector<Variable>& in) {
+              const Variable q = transpose(in[0], 1, 2);
+              const Variable k = transpose(in[1], 1, 2);
+              return attention(q, k, k, in[2], Tensor(), false);
+            }});
        return samples;
      },
      [] {

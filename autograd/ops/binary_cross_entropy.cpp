@@ -1,6 +1,6 @@
-// mean(softplus(z) - target z): -target ln p - (1 - target) ln(1 - p) for p = 1 / (1 + e^-z), without a
-// logarithm of a number that rounds to 0. A composite: its gradient, (p - target) / n, comes from its
-// parts.
+// mean(softplus(z) - target z): -target ln p - (1 - target) ln(1 - p) for p = 1 / (1 + e^-z),
+// without a logarithm of a number that rounds to 0. A composite: its gradient, (p - target) / n,
+// comes from its parts.
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
 #include "tensor/error.h"
@@ -29,13 +29,13 @@ const RegisterOp registered(
                                      }}};
      },
      [] {
-       return std::vector<OpError>{
-           {"shapes",
-            [] {
-              (void)binary_cross_entropy(Variable(Tensor::zeros({2}, DType::f32)),
-                                         Tensor::zeros({3}, DType::f32));
-            },
-            "(2) f32 and (3) f32"}};
+       return std::vector<OpError>{{"shapes",
+                                    [] {
+                                      (void)binary_cross_entropy(
+                                          Variable(Tensor::zeros({2}, DType::f32)),
+                                          Tensor::zeros({3}, DType::f32));
+                                    },
+                                    "(2) f32 and (3) f32"}};
      }});
 
 }  // namespace

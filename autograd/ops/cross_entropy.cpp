@@ -9,15 +9,14 @@ namespace basin {
 
 Variable cross_entropy(const Variable& logits, const Tensor& targets, std::int64_t ignore_index,
                        double label_smoothing) {
-  CrossEntropyResult result =
-      cross_entropy(logits.value(), targets, ignore_index, label_smoothing);
-  return record("cross_entropy", {logits}, result.loss,
-                [logits = Saved(logits.value()), targets = Saved(targets), lse = Saved(result.lse),
-                 count = result.count, ignore_index, label_smoothing](const Tensor& dy, auto) {
-                  return std::vector{cross_entropy_backward(logits.get(), targets.get(), lse.get(),
-                                                            count, dy.item(), ignore_index,
-                                                            label_smoothing)};
-                });
+  CrossEntropyResult result = cross_entropy(logits.value(), targets, ignore_index, label_smoothing);
+  return record(
+      "cross_entropy", {logits}, result.loss,
+      [logits = Saved(logits.value()), targets = Saved(targets), lse = Saved(result.lse),
+       count = result.count, ignore_index, label_smoothing](const Tensor& dy, auto) {
+        return std::vector{cross_entropy_backward(logits.get(), targets.get(), lse.get(), count,
+                                                  dy.item(), ignore_index, label_smoothing)};
+      });
 }
 
 namespace {
@@ -32,14 +31,14 @@ const RegisterOp registered(
            Tensor::from<std::int64_t>({2, 3}, std::vector<std::int64_t>{0, 4, -100, 2, 2, 1});
        return std::vector<OpSample>{
            {"ignored row", {logits()}, [=](In in) { return cross_entropy(in[0], targets); }},
-           {"smoothed", {logits()},
+           {"smoothed",
+            {logits()},
             [=](In in) { return cross_entropy(in[0], targets, -100, 0.1); }},
-           {"another ignored index", {logits()},
-            [=](In in) {
-              return cross_entropy(in[0],
-                                   Tensor::from<std::int64_t>(
-                                       {2, 3}, std::vector<std::int64_t>{0, 4, 3, 2, 2, 1}),
-                                   2);
+           {"another ignored index", {logits()}, [=](In in) {
+              return cross_entropy(
+                  in[0],
+                  Tensor::from<std::int64_t>({2, 3}, std::vector<std::int64_t>{0, 4, 3, 2, 2, 1}),
+                  2);
             }}};
      },
      [] {

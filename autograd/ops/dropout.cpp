@@ -17,10 +17,12 @@ const RegisterOp registered(
     {"dropout",
      [](Rng& rng) {
        return std::vector<OpSample>{
-           {"half", {rng.normal({4, 7}, 1.0, DType::f64)},
+           {"half",
+            {rng.normal({4, 7}, 1.0, DType::f64)},
             [](const std::vector<Variable>& in) { return dropout(in[0], 0.5, 7, 3); }},
-           {"none", {rng.normal({3}, 1.0, DType::f64)},
-            [](const std::vector<Variable>& in) { return dropout(in[0], 0.0, 7, 3); }}};
+           {"none", {rng.normal({3}, 1.0, DType::f64)}, [](const std::vector<Variable>& in) {
+              return dropout(in[0], 0.0, 7, 3);
+            }}};
      },
      [] {
        const Variable x(Tensor::zeros({2}, DType::f32));

@@ -18,9 +18,11 @@ namespace {
 const RegisterOp registered(
     {"embedding",
      [](Rng& rng) {
-       const Tensor ids = Tensor::from<std::int64_t>({2, 3}, std::vector<std::int64_t>{4, 0, 4, 2, 2, 4});
+       const Tensor ids =
+           Tensor::from<std::int64_t>({2, 3}, std::vector<std::int64_t>{4, 0, 4, 2, 2, 4});
        return std::vector<OpSample>{
-           {"repeated ids", {rng.normal({5, 3}, 1.0, DType::f64)},
+           {"repeated ids",
+            {rng.normal({5, 3}, 1.0, DType::f64)},
             [ids](const std::vector<Variable>& in) { return embedding(in[0], ids); }}};
      },
      [] {
@@ -28,12 +30,14 @@ const RegisterOp registered(
        return std::vector<OpError>{
            {"id too large",
             [table] {
-              (void)embedding(table, Tensor::from<std::int64_t>({2}, std::vector<std::int64_t>{0, 3}));
+              (void)embedding(table,
+                              Tensor::from<std::int64_t>({2}, std::vector<std::int64_t>{0, 3}));
             },
             "position 1"},
            {"negative id",
             [table] {
-              (void)embedding(table, Tensor::from<std::int64_t>({1}, std::vector<std::int64_t>{-1}));
+              (void)embedding(table,
+                              Tensor::from<std::int64_t>({1}, std::vector<std::int64_t>{-1}));
             },
             "position 0"},
            {"float ids", [table] { (void)embedding(table, Tensor::zeros({2}, DType::f32)); },

@@ -28,17 +28,23 @@ const RegisterOp registered(
        const auto call = [](const std::vector<Variable>& in) { return gru(in[0], in[1], in[2]); };
        return std::vector<OpSample>{
            {"plain", {draw({2, 5, 9}, 1.0), draw({9, 3}, 0.7), draw({9}, 0.5)}, call},
-           {"more items than a chunk", {draw({17, 2, 6}, 1.0), draw({6, 2}, 0.7), draw({6}, 0.5)},
+           {"more items than a chunk",
+            {draw({17, 2, 6}, 1.0), draw({6, 2}, 0.7), draw({6}, 0.5)},
             call},
            {"one step", {draw({2, 1, 3}, 1.0), draw({3, 1}, 0.7), draw({3}, 0.5)}, call}};
      },
      [] {
        const Variable x(Tensor::zeros({2, 3, 12}, DType::f32));
-       return std::vector<OpError>{
-           {"four gates", [x] { (void)gru(x, Variable(Tensor::zeros({12, 3}, DType::f32)), x); },
-            "(12, 3) f32"},
-           {"bias", [x] { (void)gru(x, Variable(Tensor::zeros({12, 4}, DType::f32)), x); },
-            "bias must be (12)"}};
+       return std::vector<OpError>{{"four gates",
+                                    [x] {
+                                      (void)gru(x, Variable(Tensor::zeros({12, 3}, DType::f32)), x);
+                                    },
+                                    "(12, 3) f32"},
+                                   {"bias",
+                                    [x] {
+                                      (void)gru(x, Variable(Tensor::zeros({12, 4}, DType::f32)), x);
+                                    },
+                                    "bias must be (12)"}};
      }});
 
 }  // namespace

@@ -1,6 +1,6 @@
 // y = x^ weight + bias with x^ = (x - mean) / sqrt(variance + eps) along the last dimension.
-// With g = dy weight: dx = (g - mean(g) - x^ mean(g x^)) / sqrt(variance + eps); dweight and dbias are
-// sums of dy x^ and dy over the rows.
+// With g = dy weight: dx = (g - mean(g) - x^ mean(g x^)) / sqrt(variance + eps); dweight and dbias
+// are sums of dy x^ and dy over the rows.
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"

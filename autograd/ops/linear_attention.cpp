@@ -1,5 +1,5 @@
-// out_i = phi(q_i).S / (phi(q_i).z + eps) with phi(x) = elu(x) + 1 and S, z sums over the visible keys.
-// The gradients sweep S forward for dq and its mirror image backward for dk and dv: see
+// out_i = phi(q_i).S / (phi(q_i).z + eps) with phi(x) = elu(x) + 1 and S, z sums over the visible
+// keys. The gradients sweep S forward for dq and its mirror image backward for dk and dv: see
 // kernels/association/linear_attention.h.
 #include "autograd/node.h"
 #include "autograd/opdb.h"
@@ -32,8 +32,8 @@ const RegisterOp registered(
                                std::vector<std::int64_t> lengths) {
          Tensor key_lengths;
          if (!lengths.empty()) {
-           key_lengths = Tensor::from<std::int64_t>({static_cast<std::int64_t>(lengths.size())},
-                                                    lengths);
+           key_lengths =
+               Tensor::from<std::int64_t>({static_cast<std::int64_t>(lengths.size())}, lengths);
          }
          return OpSample{name,
                          {rng.normal(q, 1.0, DType::f64), rng.normal(k, 1.0, DType::f64),
@@ -46,19 +46,20 @@ const RegisterOp registered(
            sample("cross", {2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 3}, false, {}),
            sample("causal", {1, 2, 5, 3}, {1, 2, 5, 3}, {1, 2, 5, 3}, true, {}),
            sample("causal, fewer queries", {1, 2, 3, 3}, {1, 2, 6, 3}, {1, 2, 6, 3}, true, {}),
-           sample("causal, rows that see nothing", {1, 1, 5, 3}, {1, 1, 3, 3}, {1, 1, 3, 2}, true, {}),
+           sample("causal, rows that see nothing", {1, 1, 5, 3}, {1, 1, 3, 3}, {1, 1, 3, 2}, true,
+                  {}),
            sample("padded", {3, 1, 2, 3}, {3, 1, 4, 3}, {3, 1, 4, 3}, false, {4, 2, 0}),
            sample("padded and causal", {2, 1, 4, 3}, {2, 1, 4, 3}, {2, 1, 4, 3}, true, {3, 4})};
      },
      [] {
        const auto zeros = [](Shape shape) { return Variable(Tensor::zeros(shape, DType::f32)); };
-       return std::vector<OpError>{
-           {"value rows",
-            [=] {
-              (void)linear_attention(zeros({1, 2, 3, 4}), zeros({1, 2, 3, 4}), zeros({1, 2, 4, 4}),
-                                     Tensor(), false);
-            },
-            "(1, 2, 4, 4) f32"}};
+       return std::vector<OpError>{{"value rows",
+                                    [=] {
+                                      (void)linear_attention(zeros({1, 2, 3, 4}),
+                                                             zeros({1, 2, 3, 4}),
+                                                             zeros({1, 2, 4, 4}), Tensor(), false);
+                                    },
+                                    "(1, 2, 4, 4) f32"}};
      }});
 
 }  // namespace

@@ -1,6 +1,6 @@
 // i, f, o = sigmoid(x + W h), g = tanh(x + W h), c = f c + i g, h = o tanh(c): see
-// kernels/recurrent/lstm.h for the gradient, which runs backwards in time with what later steps want
-// from h and c.
+// kernels/recurrent/lstm.h for the gradient, which runs backwards in time with what later steps
+// want from h and c.
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
@@ -10,13 +10,13 @@ namespace basin {
 
 Variable lstm(const Variable& x, const Variable& weight) {
   const LstmResult result = lstm(x.value(), weight.value());
-  return record("lstm", {x, weight}, result.h,
-                [h = Saved(result.h), gates = Saved(result.gates), c = Saved(result.c),
-                 weight = Saved(weight.value())](const Tensor& dh, auto) {
-                  const RnnGradients g =
-                      lstm_backward({h.get(), gates.get(), c.get()}, weight.get(), dh);
-                  return std::vector{g.dx, g.dweight};
-                });
+  return record(
+      "lstm", {x, weight}, result.h,
+      [h = Saved(result.h), gates = Saved(result.gates), c = Saved(result.c),
+       weight = Saved(weight.value())](const Tensor& dh, auto) {
+        const RnnGradients g = lstm_backward({h.get(), gates.get(), c.get()}, weight.get(), dh);
+        return std::vector{g.dx, g.dweight};
+      });
 }
 
 namespace {
@@ -34,13 +34,12 @@ const RegisterOp registered(
            {"one step", {draw({2, 1, 4}, 1.0), draw({4, 1}, 0.7)}, call}};
      },
      [] {
-       return std::vector<OpError>{
-           {"three gates",
-            [] {
-              (void)lstm(Variable(Tensor::zeros({2, 3, 12}, DType::f32)),
-                         Variable(Tensor::zeros({12, 4}, DType::f32)));
-            },
-            "(12, 4) f32"}};
+       return std::vector<OpError>{{"three gates",
+                                    [] {
+                                      (void)lstm(Variable(Tensor::zeros({2, 3, 12}, DType::f32)),
+                                                 Variable(Tensor::zeros({12, 4}, DType::f32)));
+                                    },
+                                    "(12, 4) f32"}};
      }});
 
 }  // namespace

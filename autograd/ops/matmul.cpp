@@ -10,26 +10,25 @@ namespace basin {
 
 namespace {
 
-Tensor as_rows(const Tensor& x) { return x.rank() == 2 ? x : x.reshape({-1, x.size(-1)}); }
+Tensor as_rows(const Tensor& x) { return x.rank() == 2 ? x : fold_leading(x, 1); }
 
 }  // namespace
 
 Variable matmul(const Variable& a, const Variable& b) {
-  return record("matmul", {a, b}, matmul(a.value(), b.value()),
-                [a = Saved(a.value()), b = Saved(b.value())](const Tensor& dy,
-                                                            std::span<const bool> needed) {
-                  std::vector<Tensor> gradients(2);
-                  if (needed[0]) {
-                    gradients[0] = matmul(dy, b.get().transpose(-2, -1));
-                  }
-                  if (needed[1]) {
-                    const bool shared = b.get().rank() == 2;
-                    gradients[1] =
-                        shared ? matmul(as_rows(a.get()).transpose(0, 1), as_rows(dy))
-                               : matmul(a.get().transpose(-2, -1), dy);
-                  }
-                  return gradients;
-                });
+  return record(
+      "matmul", {a, b}, matmul(a.value(), b.value()),
+      [a = Saved(a.value()), b = Saved(b.value())](const Tensor& dy, std::span<const bool> needed) {
+        std::vector<Tensor> gradients(2);
+        if (needed[0]) {
+          gradients[0] = matmul(dy, b.get().transpose(-2, -1));
+        }
+        if (needed[1]) {
+          const bool shared = b.get().rank() == 2;
+          gradients[1] = shared ? matmul(as_rows(a.get()).transpose(0, 1), as_rows(dy))
+                                : matmul(a.get().transpose(-2, -1), dy);
+        }
+        return gradients;
+      });
 }
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {
@@ -66,48 +65,51 @@ const RegisterOp registered(
            {"leading dimensions on the left", {draw({2, 3, 4}), draw({4, 5})}, product},
            {"batched", {draw({2, 3, 4}), draw({2, 4, 5})}, product},
            {"four dimensions", {draw({2, 2, 3, 4}), draw({2, 2, 4, 1})}, product},
-           {"transposed operands", {draw({4, 3}).transpose(0, 1), draw({5, 4}).transpose(0, 1)},
+           {"transposed operands",
+            {draw({4, 3}).transpose(0, 1), draw({5, 4}).transpose(0, 1)},
             product},
-           {"transposed batch", {draw({3, 2, 4}).transpose(0, 1), draw({2, 5, 4}).transpose(1, 2)},
+           {"transposed batch",
+            {draw({3, 2, 4}).transpose(0, 1), draw({2, 5, 4}).transpose(1, 2)},
             product},
            {"vector outer product", {draw({3, 1}), draw({1, 5})}, product}};
      },
      [] {
-       return std::vector<OpError>{
-           {"inner extents",
-            [] {
-              (void)matmul(Variable(Tensor::zeros({2, 3}, DType::f32)),
-                           Variable(Tensor::zeros({4, 2}, DType::f32)));
-            },
-            "(2, 3) f32 and (4, 2) f32"},
-           {"leading dimensions",
-            [] {
-              (void)matmul(Variable(Tensor::zeros({2, 2, 3}, DType::f32)),
-                           Variable(Tensor::zeros({4, 3, 2}, DType::f32)));
-            },
-            "leading dimensions differ"}};
+       return std::vector<OpError>{{"inner extents",
+                                    [] {
+                                      (void)matmul(Variable(Tensor::zeros({2, 3}, DType::f32)),
+                                                   Variable(Tensor::zeros({4, 2}, DType::f32)));
+                                    },
+                                    "(2, 3) f32 and (4, 2) f32"},
+                                   {"leading dimensions",
+                                    [] {
+                                      (void)matmul(Variable(Tensor::zeros({2, 2, 3}, DType::f32)),
+                                                   Variable(Tensor::zeros({4, 3, 2}, DType::f32)));
+                                    },
+                                    "leading dimensions differ"}};
      }});
 
 const RegisterOp registered_linear(
     {"linear",
      [](Rng& rng) {
        const auto draw = [&](const Shape& shape) { return rng.normal(shape, 1.0, DType::f64); };
-       return std::vector<OpSample>{
-           {"with bias", {draw({2, 3, 4}), draw({5, 4}), draw({5})},
-            [](In in) { return linear(in[0], in[1], in[2]); }},
-           {"without bias", {draw({3, 4}), draw({5, 4})},
-            [](In in) { return linear(in[0], in[1], Variable()); }},
-           {"one row", {draw({4}), draw({5, 4}), draw({5})},
-            [](In in) { return linear(in[0], in[1], in[2]); }}};
+       return std::vector<OpSample>{{"with bias",
+                                     {draw({2, 3, 4}), draw({5, 4}), draw({5})},
+                                     [](In in) { return linear(in[0], in[1], in[2]); }},
+                                    {"without bias",
+                                     {draw({3, 4}), draw({5, 4})},
+                                     [](In in) { return linear(in[0], in[1], Variable()); }},
+                                    {"one row", {draw({4}), draw({5, 4}), draw({5})}, [](In in) {
+                                       return linear(in[0], in[1], in[2]);
+                                     }}};
      },
      [] {
-       return std::vector<OpError>{
-           {"widths",
-            [] {
-              (void)linear(Variable(Tensor::zeros({2, 3}, DType::f32)),
-                           Variable(Tensor::zeros({5, 4}, DType::f32)), Variable());
-            },
-            "do not fit"}};
+       return std::vector<OpError>{{"widths",
+                                    [] {
+                                      (void)linear(Variable(Tensor::zeros({2, 3}, DType::f32)),
+                                                   Variable(Tensor::zeros({5, 4}, DType::f32)),
+                                                   Variable());
+                                    },
+                                    "do not fit"}};
      }});
 
 }  // namespace

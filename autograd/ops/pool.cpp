@@ -1,5 +1,5 @@
-// mean: y_b = sum over valid t of x_bt / length_b; last: the state at length_b - 1; first: at 0. dx puts
-// dy back where it came from and is 0 at padded positions, which are never read.
+// mean: y_b = sum over valid t of x_bt / length_b; last: the state at length_b - 1; first: at 0. dx
+// puts dy back where it came from and is 0 at padded positions, which are never read.
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
@@ -73,14 +73,14 @@ const RegisterOp registered(
        const Tensor lengths = Tensor::from<std::int64_t>({3}, std::vector<std::int64_t>{4, 1, 3});
        std::vector<OpSample> samples;
        for (const Pooling pooling : {Pooling::mean, Pooling::last, Pooling::first}) {
-         samples.push_back({"padded", {rng.normal({3, 4, 2}, 1.0, DType::f64)},
-                            [=](const std::vector<Variable>& in) {
-                              return pool(in[0], lengths, pooling);
-                            }});
-         samples.push_back({"whole", {rng.normal({2, 3, 2}, 1.0, DType::f64)},
-                            [=](const std::vector<Variable>& in) {
-                              return pool(in[0], Tensor(), pooling);
-                            }});
+         samples.push_back(
+             {"padded",
+              {rng.normal({3, 4, 2}, 1.0, DType::f64)},
+              [=](const std::vector<Variable>& in) { return pool(in[0], lengths, pooling); }});
+         samples.push_back(
+             {"whole",
+              {rng.normal({2, 3, 2}, 1.0, DType::f64)},
+              [=](const std::vector<Variable>& in) { return pool(in[0], Tensor(), pooling); }});
        }
        return samples;
      },

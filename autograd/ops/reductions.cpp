@@ -40,15 +40,16 @@ const RegisterOp registered(
            {"sum of all", {draw()}, [](In in) { return sum(in[0]); }},
            {"sum first", {draw()}, [](In in) { return sum(in[0], 0); }},
            {"sum middle, kept", {draw()}, [](In in) { return sum(in[0], 1, true); }},
-           {"sum last of a transpose", {draw()},
+           {"sum last of a transpose",
+            {draw()},
             [](In in) { return sum(transpose(in[0], 0, 2), -1); }},
            {"mean of all", {draw()}, [](In in) { return mean(in[0]); }},
            {"mean last", {draw()}, [](In in) { return mean(in[0], -1); }}};
      },
      [] {
-       return std::vector<OpError>{
-           {"dimension", [] { (void)sum(Variable(Tensor::zeros({2}, DType::f32)), 1); },
-            "no dimension 1"}};
+       return std::vector<OpError>{{"dimension",
+                                    [] { (void)sum(Variable(Tensor::zeros({2}, DType::f32)), 1); },
+                                    "no dimension 1"}};
      }});
 
 }  // namespace

@@ -25,9 +25,15 @@ const RegisterOp registered(
      },
      [] {
        return std::vector<OpError>{
-           {"odd width", [] { (void)rotary(Variable(Tensor::zeros({1, 1, 2, 3}, DType::f32))); },
+           {"odd width",
+            [] {
+              (void)rotary(Variable(Tensor::zeros({1, 1, 2, 3}, DType::f32)));
+            },
             "must be even"},
-           {"rank", [] { (void)rotary(Variable(Tensor::zeros({1, 2, 4}, DType::f32))); },
+           {"rank",
+            [] {
+              (void)rotary(Variable(Tensor::zeros({1, 2, 4}, DType::f32)));
+            },
             "(B, H, L, D)"}};
      }});
 

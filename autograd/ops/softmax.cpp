@@ -19,15 +19,14 @@ const RegisterOp registered(
     {"softmax",
      [](Rng& rng) {
        const auto call = [](const std::vector<Variable>& in) { return softmax(in[0]); };
-       return std::vector<OpSample>{
-           {"rows", {rng.normal({2, 3, 5}, 1.0, DType::f64)}, call},
-           {"one column", {rng.normal({4, 1}, 1.0, DType::f64)}, call},
-           {"large scores", {rng.normal({3, 4}, 30.0, DType::f64)}, call}};
+       return std::vector<OpSample>{{"rows", {rng.normal({2, 3, 5}, 1.0, DType::f64)}, call},
+                                    {"one column", {rng.normal({4, 1}, 1.0, DType::f64)}, call},
+                                    {"large scores", {rng.normal({3, 4}, 30.0, DType::f64)}, call}};
      },
      [] {
-       return std::vector<OpError>{
-           {"no dimension", [] { (void)softmax(Variable(Tensor::zeros({}, DType::f32))); },
-            "at least one dimension"}};
+       return std::vector<OpError>{{"no dimension",
+                                    [] { (void)softmax(Variable(Tensor::zeros({}, DType::f32))); },
+                                    "at least one dimension"}};
      }});
 
 }  // namespace

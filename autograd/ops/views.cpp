@@ -1,6 +1,6 @@
 // reshape, transpose, slice, expand and concat: the elements stay, their places change. Each
-// gradient puts the elements of dy back: reshape and transpose by the inverse view, slice into zeros,
-// expand by summing over the repeated dimensions, concat by slicing.
+// gradient puts the elements of dy back: reshape and transpose by the inverse view, slice into
+// zeros, expand by summing over the repeated dimensions, concat by slicing.
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
@@ -10,16 +10,14 @@
 namespace basin {
 
 Variable reshape(const Variable& x, const Shape& shape) {
-  return record("reshape", {x}, x.value().reshape(shape),
-                [from = x.shape()](const Tensor& dy, auto) {
-                  return std::vector{dy.reshape(from)};
-                });
+  return record(
+      "reshape", {x}, x.value().reshape(shape),
+      [from = x.shape()](const Tensor& dy, auto) { return std::vector{dy.reshape(from)}; });
 }
 
 Variable transpose(const Variable& x, int a, int b) {
-  return record("transpose", {x}, x.value().transpose(a, b), [a, b](const Tensor& dy, auto) {
-    return std::vector{dy.transpose(a, b)};
-  });
+  return record("transpose", {x}, x.value().transpose(a, b),
+                [a, b](const Tensor& dy, auto) { return std::vector{dy.transpose(a, b)}; });
 }
 
 Variable slice(const Variable& x, int dim, std::int64_t begin, std::int64_t end) {
@@ -79,26 +77,53 @@ const RegisterOp registered(
      [](Rng& rng) {
        const auto draw = [&](const Shape& shape) { return rng.normal(shape, 1.0, DType::f64); };
        return std::vector<OpSample>{
-           {"reshape", {draw({2, 6})}, [](In in) { return reshape(in[0], {3, -1}); }},
-           {"reshape of a transpose", {draw({2, 3, 4})},
-            [](In in) { return reshape(transpose(in[0], 0, 1), {-1, 4}); }},
+           {"reshape",
+            {draw({2, 6})},
+            [](In in) {
+              return reshape(in[0], {3, -1});
+            }},
+           {"reshape of a transpose",
+            {draw({2, 3, 4})},
+            [](In in) {
+              return reshape(transpose(in[0], 0, 1), {-1, 4});
+            }},
            {"transpose", {draw({2, 3, 4})}, [](In in) { return transpose(in[0], 0, -1); }},
            {"slice", {draw({2, 5, 3})}, [](In in) { return slice(in[0], 1, 1, 4); }},
            {"empty slice", {draw({2, 5})}, [](In in) { return slice(in[0], 1, 2, 2); }},
-           {"expand", {draw({3, 1})}, [](In in) { return expand(in[0], {2, 3, 4}); }},
-           {"concat", {draw({2, 3}), draw({2, 1}), draw({2, 2})},
-            [](In in) { return concat({in[0], in[1], in[2]}, 1); }},
-           {"concat with itself", {draw({2, 3})},
-            [](In in) { return concat({in[0], in[0]}, 0); }}};
+           {"expand",
+            {draw({3, 1})},
+            [](In in) {
+              return expand(in[0], {2, 3, 4});
+            }},
+           {"concat",
+            {draw({2, 3}), draw({2, 1}), draw({2, 2})},
+            [](In in) {
+              return concat({in[0], in[1], in[2]}, 1);
+            }},
+           {"concat with itself", {draw({2, 3})}, [](In in) {
+              return concat({in[0], in[0]}, 0);
+            }}};
      },
      [] {
        const Variable x(Tensor::zeros({2, 3}, DType::f32));
        return std::vector<OpError>{
-           {"reshape", [x] { (void)reshape(x, {4, 2}); }, "cannot take the shape (4, 2)"},
+           {"reshape",
+            [x] {
+              (void)reshape(x, {4, 2});
+            },
+            "cannot take the shape (4, 2)"},
            {"slice", [x] { (void)slice(x, 1, 2, 5); }, "lies outside"},
-           {"expand", [x] { (void)expand(x, {4, 3}); }, "(2, 3)"},
+           {"expand",
+            [x] {
+              (void)expand(x, {4, 3});
+            },
+            "(2, 3)"},
            {"transpose", [x] { (void)transpose(x, 0, 2); }, "no dimension 2"},
-           {"concat", [x] { (void)concat({x, reshape(x, {3, 2})}, 0); }, "cannot be joined"}};
+           {"concat",
+            [x] {
+              (void)concat({x, reshape(x, {3, 2})}, 0);
+            },
+            "cannot be joined"}};
      }});
 
 }  // namespace

@@ -10,8 +10,8 @@ struct Status {
   enum class Code : std::uint8_t { ok, invalid_argument, unsupported, not_built };
 
   Code code = Code::ok;
-  const char* message = "";     ///< static storage, never freed
-  std::int64_t position = -1;   ///< flat index of the offending element, or -1
+  const char* message = "";    ///< static storage, never freed
+  std::int64_t position = -1;  ///< flat index of the offending element, or -1
 
   constexpr bool ok() const { return code == Code::ok; }
 

@@ -33,34 +33,34 @@ inline T gelu_tanh_derivative(T x) {
   return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * inner_derivative;
 }
 
-#define BASIN_UNARY(op, formula, low, high, value_, derivative_)          \
-  struct unary_##op {                                                     \
-    template <class T>                                                    \
-    static T value(T x) {                                                 \
-      return value_;                                                      \
-    }                                                                     \
-    template <class T>                                                    \
-    static T derivative([[maybe_unused]] T x, [[maybe_unused]] T y) {     \
-      return derivative_;                                                 \
-    }                                                                     \
+#define BASIN_UNARY(op, formula, low, high, value_, derivative_)      \
+  struct unary_##op {                                                 \
+    template <class T>                                                \
+    static T value(T x) {                                             \
+      return value_;                                                  \
+    }                                                                 \
+    template <class T>                                                \
+    static T derivative([[maybe_unused]] T x, [[maybe_unused]] T y) { \
+      return derivative_;                                             \
+    }                                                                 \
   };
 #include "kernels/elementwise/unary_table.inc"
 #undef BASIN_UNARY
 
-#define BASIN_BINARY(op, formula, low, high, value_, da_, db_)            \
-  struct binary_##op {                                                    \
-    template <class T>                                                    \
-    static T value(T a, T b) {                                            \
-      return value_;                                                      \
-    }                                                                     \
-    template <class T>                                                    \
-    static T da([[maybe_unused]] T a, [[maybe_unused]] T b) {             \
-      return da_;                                                         \
-    }                                                                     \
-    template <class T>                                                    \
-    static T db([[maybe_unused]] T a, [[maybe_unused]] T b) {             \
-      return db_;                                                         \
-    }                                                                     \
+#define BASIN_BINARY(op, formula, low, high, value_, da_, db_) \
+  struct binary_##op {                                         \
+    template <class T>                                         \
+    static T value(T a, T b) {                                 \
+      return value_;                                           \
+    }                                                          \
+    template <class T>                                         \
+    static T da([[maybe_unused]] T a, [[maybe_unused]] T b) {  \
+      return da_;                                              \
+    }                                                          \
+    template <class T>                                         \
+    static T db([[maybe_unused]] T a, [[maybe_unused]] T b) {  \
+      return db_;                                              \
+    }                                                          \
   };
 #include "kernels/elementwise/binary_table.inc"
 #undef BASIN_BINARY
@@ -70,7 +70,8 @@ template <class F>
 Status dispatch(UnaryOp op, F&& function) {
   switch (op) {
 #define BASIN_UNARY(name, formula, low, high, value, derivative) \
-  case UnaryOp::name: return function(unary_##name{});
+  case UnaryOp::name:                                            \
+    return function(unary_##name{});
 #include "kernels/elementwise/unary_table.inc"
 #undef BASIN_UNARY
     case UnaryOp::count: break;
@@ -82,7 +83,8 @@ template <class F>
 Status dispatch(BinaryOp op, F&& function) {
   switch (op) {
 #define BASIN_BINARY(name, formula, low, high, value, da, db) \
-  case BinaryOp::name: return function(binary_##name{});
+  case BinaryOp::name:                                        \
+    return function(binary_##name{});
 #include "kernels/elementwise/binary_table.inc"
 #undef BASIN_BINARY
     case BinaryOp::count: break;

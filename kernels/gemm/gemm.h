@@ -10,9 +10,10 @@
 namespace basin::kernels {
 
 /// op(A) is m x k and op(B) is k x n; with transpose_a, A is stored k x m. ld* are element
-/// distances between rows as stored, at least the length of such a row. With beta == 0, C is written without being read (it may hold
-/// NaN). For k == 0, C becomes beta C. f32 or f64.
-/// Variants: 0 best, 1 three loops, 2 OpenBLAS on tiles of C whose borders depend on the shape only.
+/// distances between rows as stored, at least the length of such a row. With beta == 0, C is
+/// written without being read (it may hold NaN). For k == 0, C becomes beta C. f32 or f64.
+/// Variants: 0 best, 1 three loops, 2 OpenBLAS on tiles of C whose borders depend on the shape
+/// only.
 struct Gemm {
   const void* a;
   const void* b;

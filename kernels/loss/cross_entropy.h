@@ -25,8 +25,9 @@ struct CrossEntropyForward {
 };
 Status cross_entropy_forward(const CrossEntropyForward&, const CpuContext&);
 
-/// dlogits[r, c] = scale (exp(logits[r, c] - lse_r) - s / classes - (1 - s) [c = target_r]), 0 for an
-/// ignored row. A target outside [0, classes) is answered as above. dlogits may be logits. For a mean, scale = dloss / (number of rows not ignored).
+/// dlogits[r, c] = scale (exp(logits[r, c] - lse_r) - s / classes - (1 - s) [c = target_r]), 0 for
+/// an ignored row. A target outside [0, classes) is answered as above. dlogits may be logits. For a
+/// mean, scale = dloss / (number of rows not ignored).
 struct CrossEntropyBackward {
   const void* logits;
   const std::int64_t* targets;

@@ -9,8 +9,8 @@
 
 namespace basin::kernels {
 
-/// y[r, c] = (x[r, c] - mean_r) rstd_r weight[c] + bias[c], rstd_r = 1 / sqrt(variance_r + eps) with
-/// the biased variance. x and y have element distances between rows; weight and bias have cols
+/// y[r, c] = (x[r, c] - mean_r) rstd_r weight[c] + bias[c], rstd_r = 1 / sqrt(variance_r + eps)
+/// with the biased variance. x and y have element distances between rows; weight and bias have cols
 /// elements or are null (1 and 0); mean and rstd have rows elements of the same dtype and are
 /// written for the backward pass.
 struct LayerNormForward {
@@ -28,8 +28,8 @@ Status layer_norm_forward(const LayerNormForward&, const CpuContext&);
 
 /// With x^ = (x - mean) rstd and g = dy weight:
 /// dx = rstd (g - mean_c(g) - x^ mean_c(g x^)), dweight = sum_r dy x^, dbias = sum_r dy.
-/// All matrices contiguous. dx, or dweight and dbias together, may be null. `workspace` has room for
-/// layer_norm_backward_workspace(rows, cols) doubles; it is only used for dweight and dbias.
+/// All matrices contiguous. dx, or dweight and dbias together, may be null. `workspace` has room
+/// for layer_norm_backward_workspace(rows, cols) doubles; it is only used for dweight and dbias.
 struct LayerNormBackward {
   const void* x;
   const void* weight;

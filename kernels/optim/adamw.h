@@ -11,7 +11,8 @@ namespace basin::kernels {
 
 /// g = gradient_scale gradient; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
 /// p = p (1 - lr weight_decay) - lr (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + eps).
-/// step counts from 1. All arrays contiguous with `count` elements of `dtype`.
+/// with `decoupled` off (Adam, D. Kingma, J. Ba 2015) the decay is weight_decay p, added to g
+/// instead. step counts from 1. All arrays contiguous with `count` elements of `dtype`.
 struct AdamW {
   void* parameter;
   const void* gradient;
@@ -22,6 +23,7 @@ struct AdamW {
   double lr, beta1, beta2, eps, weight_decay;
   double gradient_scale;
   DType dtype;
+  bool decoupled = true;
 };
 Status adamw(const AdamW&, const CpuContext&);
 

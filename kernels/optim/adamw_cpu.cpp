@@ -20,13 +20,14 @@ Status adamw(const AdamW& p, const CpuContext& context) {
     const T beta2 = static_cast<T>(p.beta2);
     const T rest1 = static_cast<T>(1.0 - p.beta1);
     const T rest2 = static_cast<T>(1.0 - p.beta2);
-    const T decay = static_cast<T>(1.0 - p.lr * p.weight_decay);
+    const T decay = static_cast<T>(p.decoupled ? 1.0 - p.lr * p.weight_decay : 1.0);
+    const T added = static_cast<T>(p.decoupled ? 0.0 : p.weight_decay);
     const T rate = static_cast<T>(p.lr / (1.0 - std::pow(p.beta1, step)));
     const T root = static_cast<T>(1.0 / std::sqrt(1.0 - std::pow(p.beta2, step)));
     const T eps = static_cast<T>(p.eps);
     for_ranges(context, p.count, 16384, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        const T g = scale * gradient[i];
+        const T g = scale * gradient[i] + added * parameter[i];
         m[i] = beta1 * m[i] + rest1 * g;
         v[i] = beta2 * v[i] + rest2 * g * g;
         parameter[i] = decay * parameter[i] - rate * m[i] / (std::sqrt(v[i]) * root + eps);

@@ -15,7 +15,8 @@ constexpr double kBeta1 = 0.9;
 constexpr double kBeta2 = 0.98;
 constexpr double kEps = 1e-8;
 
-KernelCase adamw_case(const char* name, std::int64_t step, double decay, double gradient_scale) {
+KernelCase adamw_case(const char* name, std::int64_t step, double decay, double gradient_scale,
+                      bool decoupled = true) {
   KernelCase result;
   result.name = name;
   result.buffers = {{"parameter", Role::in_out, {kCount}},
@@ -24,20 +25,20 @@ KernelCase adamw_case(const char* name, std::int64_t step, double decay, double 
                     {"v", Role::in_out, {kCount}, 0, 0.5}};
   result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
     return adamw({d[0], d[1], d[2], d[3], kCount, step, kLearningRate, kBeta1, kBeta2, kEps, decay,
-                  gradient_scale, dtype},
+                  gradient_scale, dtype, decoupled},
                  context);
   };
   result.reference = [=](void* const* d) {
     const double correction1 = 1 - std::pow(kBeta1, static_cast<double>(step));
     const double correction2 = 1 - std::pow(kBeta2, static_cast<double>(step));
     for (std::int64_t i = 0; i < kCount; ++i) {
-      const double g = gradient_scale * doubles(d[1])[i];
+      double& parameter = doubles(d[0])[i];
+      const double g = gradient_scale * doubles(d[1])[i] + (decoupled ? 0 : decay * parameter);
       double& m = doubles(d[2])[i];
       double& v = doubles(d[3])[i];
       m = kBeta1 * m + (1 - kBeta1) * g;
       v = kBeta2 * v + (1 - kBeta2) * g * g;
-      double& parameter = doubles(d[0])[i];
-      parameter -= kLearningRate * decay * parameter;
+      parameter -= decoupled ? kLearningRate * decay * parameter : 0;
       parameter -= kLearningRate * (m / correction1) / (std::sqrt(v / correction2) + kEps);
     }
   };
@@ -53,7 +54,8 @@ const RegisterKernel entry({"adamw",
                               return std::vector{adamw_case("step1", 1, 0.1, 1),
                                                  adamw_case("step1000", 1000, 0.1, 1),
                                                  adamw_case("no_decay", 7, 0, 1),
-                                                 adamw_case("clipped", 7, 0.1, 0.03125)};
+                                                 adamw_case("clipped", 7, 0.1, 0.03125),
+                                                 adamw_case("adam", 7, 0.1, 1, false)};
                             },
                             4e-7,
                             2e-15});

@@ -97,8 +97,8 @@ Status gru_backward(const GruBackward& p, const CpuContext& context) {
         }
         if (t > 0) {
           blas::gemm(false, false, end - begin, W, 3 * W, T(1),
-                     static_cast<const T*>(p.da) + 3 * at, 3 * item, static_cast<const T*>(p.weight),
-                     W, T(0), through, W);
+                     static_cast<const T*>(p.da) + 3 * at, 3 * item,
+                     static_cast<const T*>(p.weight), W, T(0), through, W);
         }
       }
     });

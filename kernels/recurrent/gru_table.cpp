@@ -76,8 +76,7 @@ KernelCase forward_case(const Problem& s) {
   result.reference = [s](void* const* d) {
     const auto W = static_cast<std::size_t>(s.width);
     for (std::int64_t b = 0; b < s.B; ++b) {
-      const std::vector<Step> steps =
-          definition(s, doubles(d[0]), doubles(d[1]), doubles(d[2]), b);
+      const std::vector<Step> steps = definition(s, doubles(d[0]), doubles(d[1]), doubles(d[2]), b);
       for (std::size_t t = 0; t < steps.size(); ++t) {
         const std::size_t at = (static_cast<std::size_t>(b * s.L) + t) * W;
         for (std::size_t c = 0; c < W; ++c) {

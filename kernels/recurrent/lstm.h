@@ -1,6 +1,6 @@
-// The long short-term memory recurrence (S. Hochreiter, J. Schmidhuber 1997; forget gate by F. Gers et
-// al. 2000). As for the Elman network, the input part of all gates is one matrix product made by the
-// caller.
+// The long short-term memory recurrence (S. Hochreiter, J. Schmidhuber 1997; forget gate by F. Gers
+// et al. 2000). As for the Elman network, the input part of all gates is one matrix product made by
+// the caller.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 
 namespace basin::kernels {
 
-/// With a_t = x_t + W h_(t-1), (4 width) in the order i, f, g, o: i, f, o = sigmoid(a), g = tanh(a),
-/// c_t = f c_(t-1) + i g, h_t = o tanh(c_t), h_0 = c_0 = 0.
-/// x (B, L, 4 width), weight (4 width, width), h and c (B, L, width); gates (B, L, 4 width) receives
-/// i, f, g, o for the backward pass and may be x. All contiguous.
+/// With a_t = x_t + W h_(t-1), (4 width) in the order i, f, g, o: i, f, o = sigmoid(a), g =
+/// tanh(a), c_t = f c_(t-1) + i g, h_t = o tanh(c_t), h_0 = c_0 = 0. x (B, L, 4 width), weight (4
+/// width, width), h and c (B, L, width); gates (B, L, 4 width) receives i, f, g, o for the backward
+/// pass and may be x. All contiguous.
 struct LstmForward {
   const void* x;
   const void* weight;

@@ -24,8 +24,8 @@ struct RnnForward {
 };
 Status rnn_forward(const RnnForward&, const CpuContext&);
 
-/// dx_t = f'(h_t) (dh_t + W^T dx_(t+1)), the gradient by x; the caller gets that of W as the product
-/// sum over b, t of dx_t h_(t-1)^T. `workspace` has room for B * width elements.
+/// dx_t = f'(h_t) (dh_t + W^T dx_(t+1)), the gradient by x; the caller gets that of W as the
+/// product sum over b, t of dx_t h_(t-1)^T. `workspace` has room for B * width elements.
 struct RnnBackward {
   const void* h;
   const void* weight;

@@ -19,7 +19,8 @@ void sum(const Reduce& p, const CpuContext& context) {
   const T* x = static_cast<const T*>(p.x);
   T* y = static_cast<T*>(p.y);
   if (p.inner == 1) {
-    const std::int64_t rows = std::max<std::int64_t>(1, kPiece / std::max<std::int64_t>(1, p.extent));
+    const std::int64_t rows =
+        std::max<std::int64_t>(1, kPiece / std::max<std::int64_t>(1, p.extent));
     for_ranges(context, p.outer, rows, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t o = begin; o < end; ++o) {
         // Four running sums let the additions overlap.
@@ -40,24 +41,25 @@ void sum(const Reduce& p, const CpuContext& context) {
     return;
   }
   const std::int64_t blocks = (p.inner + kColumns - 1) / kColumns;
-  for_ranges(context, p.outer * blocks, std::max<std::int64_t>(1, 64 / std::max<std::int64_t>(1, p.extent)),
+  for_ranges(context, p.outer * blocks,
+             std::max<std::int64_t>(1, 64 / std::max<std::int64_t>(1, p.extent)),
              [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t at = begin; at < end; ++at) {
-      const std::int64_t o = at / blocks;
-      const std::int64_t first = at % blocks * kColumns;
-      const std::int64_t count = std::min(kColumns, p.inner - first);
-      double total[kColumns] = {};
-      for (std::int64_t e = 0; e < p.extent; ++e) {
-        const T* row = x + (o * p.extent + e) * p.inner + first;
-        for (std::int64_t i = 0; i < count; ++i) {
-          total[i] += static_cast<double>(row[i]);
-        }
-      }
-      for (std::int64_t i = 0; i < count; ++i) {
-        y[o * p.inner + first + i] = static_cast<T>(total[i]);
-      }
-    }
-  });
+               for (std::int64_t at = begin; at < end; ++at) {
+                 const std::int64_t o = at / blocks;
+                 const std::int64_t first = at % blocks * kColumns;
+                 const std::int64_t count = std::min(kColumns, p.inner - first);
+                 double total[kColumns] = {};
+                 for (std::int64_t e = 0; e < p.extent; ++e) {
+                   const T* row = x + (o * p.extent + e) * p.inner + first;
+                   for (std::int64_t i = 0; i < count; ++i) {
+                     total[i] += static_cast<double>(row[i]);
+                   }
+                 }
+                 for (std::int64_t i = 0; i < count; ++i) {
+                   y[o * p.inner + first + i] = static_cast<T>(total[i]);
+                 }
+               }
+             });
 }
 
 template <class T, class Write>

@@ -10,9 +10,9 @@
 
 namespace basin::kernels {
 
-/// Turns each pair (x[2c], x[2c + 1]) of row t by the angle t / base^(2c / D): scores of turned queries
-/// and keys depend on the distance of their positions only. x and y (B,H,L,D), D even; y may be x.
-/// `inverse` turns back, which is also the gradient.
+/// Turns each pair (x[2c], x[2c + 1]) of row t by the angle t / base^(2c / D): scores of turned
+/// queries and keys depend on the distance of their positions only. x and y (B,H,L,D), D even; y
+/// may be x. `inverse` turns back, which is also the gradient.
 struct Rotary {
   HeadView x, y;
   std::int64_t B, H, L, D;

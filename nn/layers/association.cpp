@@ -34,9 +34,7 @@ Association::Association(std::int64_t width, std::int64_t heads, const Associati
   const double head_width = static_cast<double>(width / heads);
   const double beta = options.beta == 0.0 ? 1.0 / std::sqrt(head_width) : options.beta;
   switch (options.learned_beta) {
-    case LearnedBeta::none:
-      fixed_beta_ = Variable(Tensor::full({heads}, beta, dtype));
-      break;
+    case LearnedBeta::none: fixed_beta_ = Variable(Tensor::full({heads}, beta, dtype)); break;
     case LearnedBeta::layer:
       log_beta_ = add_parameter("log_beta", Tensor::full({1}, std::log(beta), dtype));
       break;
@@ -55,8 +53,8 @@ Variable Association::split_heads(const Variable& x) const {
   return transpose(reshape(x, {x.size(0), x.size(1), heads_, width_ / heads_}), 1, 2);
 }
 
-Variable Association::forward(const Variable& query, const Variable& stored,
-                              const Variable& values, const Tensor& key_lengths) const {
+Variable Association::forward(const Variable& query, const Variable& stored, const Variable& values,
+                              const Tensor& key_lengths) const {
   const auto positioned = [this](const Variable& x) { return rotary_ ? rotary(x) : x; };
   const Variable k = positioned(split_heads(key_.forward(stored)));
   const Variable v = split_heads(value_.forward(values));

@@ -10,19 +10,20 @@
 
 namespace basin::nn {
 
-/// Projects query (B,L,width), stored patterns (B,M,width) and values (B,M,width) to `heads` heads of
-/// width / heads, retrieves, joins the heads and projects back: (B,L,width). Parameters: query, key,
-/// value and out (Linear), and log_beta (heads), or (1) for one per layer, where beta is learned.
+/// Projects query (B,L,width), stored patterns (B,M,width) and values (B,M,width) to `heads` heads
+/// of width / heads, retrieves, joins the heads and projects back: (B,L,width). Parameters: query,
+/// key, value and out (Linear), and log_beta (heads), or (1) for one per layer, where beta is
+/// learned.
 class Association final : public Module {
  public:
-  /// With `rotary`, projected queries and keys are turned by their positions before they meet. Throws
-  /// Error if heads does not divide width, the options contradict each other or the head width is odd
-  /// with rotary.
+  /// With `rotary`, projected queries and keys are turned by their positions before they meet.
+  /// Throws Error if heads does not divide width, the options contradict each other or the head
+  /// width is odd with rotary.
   Association(std::int64_t width, std::int64_t heads, const AssociationOptions& options, Rng& rng,
               DType dtype, bool rotary = false);
 
-  /// key_lengths (B) i64, or undefined: stored patterns at and beyond the length are padding and never
-  /// read by the retrieval.
+  /// key_lengths (B) i64, or undefined: stored patterns at and beyond the length are padding and
+  /// never read by the retrieval.
   Variable forward(const Variable& query, const Variable& stored, const Variable& values,
                    const Tensor& key_lengths = {}) const;
 

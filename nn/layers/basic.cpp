@@ -35,9 +35,7 @@ LayerNorm::LayerNorm(std::int64_t width, DType dtype, double eps) : eps_(eps) {
   bias_ = add_parameter("bias", Tensor::zeros({width}, dtype));
 }
 
-Variable LayerNorm::forward(const Variable& x) const {
-  return layer_norm(x, weight_, bias_, eps_);
-}
+Variable LayerNorm::forward(const Variable& x) const { return layer_norm(x, weight_, bias_, eps_); }
 
 Dropout::Dropout(double p, Rng& rng) : p_(p), rng_(rng) {
   if (!(p >= 0.0 && p < 1.0)) {

@@ -19,8 +19,8 @@ class Linear final : public Module {
   Variable weight_, bias_;
 };
 
-/// A row of weight (vocabulary, width) for each id: (...) i64 to (..., width). Starts normal with the
-/// given deviation.
+/// A row of weight (vocabulary, width) for each id: (...) i64 to (..., width). Starts normal with
+/// the given deviation.
 class Embedding final : public Module {
  public:
   Embedding(std::int64_t vocabulary, std::int64_t width, Rng& rng, DType dtype,

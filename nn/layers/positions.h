@@ -1,7 +1,7 @@
 // Where in the sequence a token stands.
 #pragma once
 
-#include <memory>
+#include <cstdint>
 #include <string>
 
 #include "nn/layers/basic.h"
@@ -15,19 +15,19 @@ const char* name_of(PositionKind);
 /// False for an unknown name.
 bool parse(const std::string& name, PositionKind&);
 
-/// The fixed table of A. Vaswani et al. 2017, (length, width): column 2c holds sin(t / 10000^(2c/width))
-/// and column 2c + 1 the cosine.
+/// The fixed table of A. Vaswani et al. 2017, (length, width): column 2c holds sin(t /
+/// 10000^(2c/width)) and column 2c + 1 the cosine.
 Tensor sinusoidal_positions(std::int64_t length, std::int64_t width, DType dtype);
 
-/// Adds a row per position to x (B, L, width). `learned` has the parameter weight (max_length, width).
+/// Adds a row per position to x (B, L, width). `learned` has the parameter weight (max_length,
+/// width).
 class Positions final : public Module {
  public:
   Positions(PositionKind kind, std::int64_t max_length, std::int64_t width, Rng& rng, DType dtype);
-  /// Throws Error if x is longer than max_length.
+  /// Throws Error if a table is added and x is longer than max_length.
   Variable forward(const Variable& x) const;
 
  private:
-  PositionKind kind_;
   std::int64_t max_length_;
   Variable table_;
 };

@@ -16,7 +16,8 @@ RecurrentStack::RecurrentStack(std::int64_t gates, std::int64_t in, std::int64_t
   const double bound = 1.0 / std::sqrt(static_cast<double>(width));
   for (std::int64_t l = 0; l < layers; ++l) {
     const auto parameter = [&](const char* name, const Shape& shape) {
-      return add_parameter(fmt::format("{}_l{}", name, l), rng.uniform(shape, -bound, bound, dtype));
+      return add_parameter(fmt::format("{}_l{}", name, l),
+                           rng.uniform(shape, -bound, bound, dtype));
     };
     Layer layer;
     layer.weight_ih = parameter("weight_ih", {gates * width, l == 0 ? in : width});

@@ -15,9 +15,10 @@ AdamW::AdamW(std::vector<Parameter> parameters, const AdamWOptions& options)
   const auto fraction = [](double value) { return value >= 0.0 && value < 1.0; };
   if (!fraction(options.beta1) || !fraction(options.beta2) || !(options.eps > 0.0) ||
       !(options.weight_decay >= 0.0) || !(options.clip_norm >= 0.0)) {
-    fail("[AdamW] needs beta1 and beta2 in [0, 1), eps > 0, weight_decay >= 0 and clip_norm >= 0; "
-         "got {}, {}, {}, {} and {}",
-         options.beta1, options.beta2, options.eps, options.weight_decay, options.clip_norm);
+    fail(
+        "[AdamW] needs beta1 and beta2 in [0, 1), eps > 0, weight_decay >= 0 and clip_norm >= 0; "
+        "got {}, {}, {}, {} and {}",
+        options.beta1, options.beta2, options.eps, options.weight_decay, options.clip_norm);
   }
   for (const Parameter& parameter : parameters_) {
     const Tensor& value = parameter.variable.value();
@@ -47,11 +48,11 @@ double AdamW::step(double learning_rate) {
     }
     const Tensor gradient = variable.grad().contiguous();
     Tensor& value = variable.mutable_value();
-    check(kernels::adamw({value.mutable_raw(), gradient.raw(), moments_[n].m.mutable_raw(),
-                          moments_[n].v.mutable_raw(), value.numel(), steps_, learning_rate,
-                          options_.beta1, options_.beta2, options_.eps, options_.weight_decay, scale,
-                          value.dtype()},
-                         cpu_context()),
+    check(kernels::adamw(
+              {value.mutable_raw(), gradient.raw(), moments_[n].m.mutable_raw(),
+               moments_[n].v.mutable_raw(), value.numel(), steps_, learning_rate, options_.beta1,
+               options_.beta2, options_.eps, options_.weight_decay, scale, value.dtype()},
+              cpu_context()),
           "adamw", value, gradient);
   }
   return norm;
@@ -67,8 +68,9 @@ void AdamW::restore(std::int64_t steps, const std::vector<Moments>& moments) {
   for (std::size_t n = 0; n < moments.size(); ++n) {
     if (moments[n].name != moments_[n].name || !same(moments[n].m, moments_[n].m) ||
         !same(moments[n].v, moments_[n].v)) {
-      fail("[AdamW] the moments of '{}' ({}) do not fit those of '{}' ({})", moments[n].name,
-           describe(moments[n].m), moments_[n].name, describe(moments_[n].m));
+      fail("[AdamW] the moments of '{}' ({} and {}) do not fit those of '{}' ({})", moments[n].name,
+           describe(moments[n].m), describe(moments[n].v), moments_[n].name,
+           describe(moments_[n].m));
     }
   }
   for (std::size_t n = 0; n < moments.size(); ++n) {

@@ -12,8 +12,9 @@ const char* name_of(ScheduleKind);
 /// False for an unknown name.
 bool parse(const std::string& name, ScheduleKind&);
 
-/// Rises linearly over `warmup_steps` (step s of them has rate peak (s + 1) / warmup_steps), then stays
-/// at `peak` or falls, along a line or half a cosine, to peak * final_fraction at total_steps.
+/// Rises linearly over `warmup_steps` (step s of them has rate peak (s + 1) / warmup_steps), then
+/// stays at `peak` or falls, along a line or half a cosine, to peak * final_fraction at
+/// total_steps.
 struct Schedule {
   ScheduleKind kind = ScheduleKind::cosine;
   double peak = 1e-3;

@@ -81,9 +81,8 @@ class Copying final : public Task {
         fail("[copying] there is no {} example {}", name_of(split), number);
       }
       for (std::int64_t n = 0; n < prefix; ++n) {
-        tokens.push_back(static_cast<std::int64_t>(
-            uniform_index(key, static_cast<std::uint64_t>(number), static_cast<std::uint64_t>(n),
-                          symbols)));
+        tokens.push_back(static_cast<std::int64_t>(uniform_index(
+            key, static_cast<std::uint64_t>(number), static_cast<std::uint64_t>(n), symbols)));
       }
       targets.insert(targets.end(), static_cast<std::size_t>(prefix + 1), kIgnored);
       targets.insert(targets.end(), tokens.end() - prefix, tokens.end());
@@ -116,9 +115,11 @@ std::unique_ptr<Task> make_copying(const TaskOptions& options) {
     fail("the length of the task 'copying' must be even and at least 4; got {}", options.length);
   }
   if (options.vocabulary < 4) {
-    fail("the vocabulary of the task 'copying' must be at least 4 (two symbols, marker and padding); "
-         "got {}",
-         options.vocabulary);
+    fail(
+        "the vocabulary of the task 'copying' must be at least 4 (two symbols, marker and "
+        "padding); "
+        "got {}",
+        options.vocabulary);
   }
   return std::make_unique<Copying>(options.length, options.vocabulary, options.seed);
 }

@@ -42,8 +42,8 @@ std::vector<std::uint8_t> read_file(const std::string& path) {
   const char* message = gzerror(file.get(), &error);
   // Z_BUF_ERROR: the file ends in the middle of its compressed data.
   if (error != Z_OK && error != Z_STREAM_END) {
-    throw FileError(fmt::format("{} is damaged: {}", path,
-                                error == Z_ERRNO ? std::strerror(errno) : message));
+    throw FileError(
+        fmt::format("{} is damaged: {}", path, error == Z_ERRNO ? std::strerror(errno) : message));
   }
   if (bytes.empty()) {
     throw FileError(fmt::format("{} is empty", path));

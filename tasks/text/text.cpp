@@ -113,9 +113,10 @@ std::unique_ptr<Task> make_text(const TaskOptions& options) {
   const std::int64_t size = static_cast<std::int64_t>(bytes.size());
   auto task = std::make_unique<Text>(std::move(bytes), options.length);
   if (task->examples(Split::train) < 1 || size / 10 < 2) {
-    throw FileError(fmt::format("{} has {} bytes, too few for one training chunk of {} bytes and a "
-                                "held-back tenth; use a longer file or a shorter length",
-                                options.data, size, options.length + 1));
+    throw FileError(
+        fmt::format("{} has {} bytes, too few for one training chunk of {} bytes and a "
+                    "held-back tenth; use a longer file or a shorter length",
+                    options.data, size, options.length + 1));
   }
   return task;
 }

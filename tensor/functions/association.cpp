@@ -33,7 +33,9 @@ struct Prepared {
 
   Prepared(const AssociationInputs& in, bool with_beta, const char* where) {
     check_same_floating(where, in.q, in.k, in.v);
-    const auto same = [](const Tensor& a, const Tensor& b, int dim) { return a.size(dim) == b.size(dim); };
+    const auto same = [](const Tensor& a, const Tensor& b, int dim) {
+      return a.size(dim) == b.size(dim);
+    };
     if (in.q.rank() != 4 || in.k.rank() != 4 || in.v.rank() != 4 || !same(in.q, in.k, 0) ||
         !same(in.q, in.k, 1) || !same(in.q, in.k, 3) || !same(in.k, in.v, 0) ||
         !same(in.k, in.v, 1) || !same(in.k, in.v, 2)) {

@@ -29,8 +29,8 @@ AttentionResult attention(const AssociationInputs&);
 AttentionGradients attention_backward(const AssociationInputs&, const AttentionResult&,
                                       const Tensor& dout);
 
-/// See kernels::Rotary: x (B,H,L,D), D even; the result is stored as (B,L,H,D). `inverse` is also the
-/// gradient.
+/// See kernels::Rotary: x (B,H,L,D), D even; the result is stored as (B,L,H,D). `inverse` is also
+/// the gradient.
 inline constexpr double kRotaryBase = 10000.0;
 Tensor rotary(const Tensor& x, bool inverse = false);
 

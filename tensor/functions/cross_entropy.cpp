@@ -33,10 +33,10 @@ CrossEntropyResult cross_entropy(const Tensor& logits, const Tensor& targets,
   }
   Tensor row_loss = Tensor::empty({rows}, logits.dtype());
   result.lse = Tensor::empty({rows}, logits.dtype());
-  check(kernels::cross_entropy_forward({scores.raw(), label, row_loss.mutable_raw(),
-                                        result.lse.mutable_raw(), rows, logits.size(-1),
-                                        ignore_index, label_smoothing, logits.dtype()},
-                                       cpu_context()),
+  check(kernels::cross_entropy_forward(
+            {scores.raw(), label, row_loss.mutable_raw(), result.lse.mutable_raw(), rows,
+             logits.size(-1), ignore_index, label_smoothing, logits.dtype()},
+            cpu_context()),
         "cross_entropy", logits, targets);
   result.loss = affine(sum(row_loss), 1.0 / static_cast<double>(result.count), 0.0);
   return result;

@@ -42,9 +42,9 @@ Tensor unary_backward(kernels::UnaryOp op, const Tensor& x, const Tensor& y, con
   const Tensor source = x.contiguous();
   const Tensor gradient = dy.contiguous();
   Tensor dx = Tensor::empty(x.shape(), x.dtype());
-  check(kernels::unary_backward({op, source.raw(), y.raw(), gradient.raw(), dx.mutable_raw(),
-                                 dx.numel(), dx.dtype()},
-                                cpu_context()),
+  check(kernels::unary_backward(
+            {op, source.raw(), y.raw(), gradient.raw(), dx.mutable_raw(), dx.numel(), dx.dtype()},
+            cpu_context()),
         name, x, dy);
   return dx;
 }

@@ -28,7 +28,9 @@ BinaryGradients binary_backward(kernels::BinaryOp op, const Tensor& a, const Ten
 #undef BASIN_UNARY
 
 #define BASIN_BINARY(name, formula, low, high, value, da, db) \
-  inline Tensor name(const Tensor& a, const Tensor& b) { return binary(kernels::BinaryOp::name, a, b); }
+  inline Tensor name(const Tensor& a, const Tensor& b) {      \
+    return binary(kernels::BinaryOp::name, a, b);             \
+  }
 #include "kernels/elementwise/binary_table.inc"
 #undef BASIN_BINARY
 

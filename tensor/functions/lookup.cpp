@@ -28,11 +28,11 @@ Tensor embedding_backward(const Tensor& ids, const Tensor& dy, std::int64_t voca
   const Tensor index = ids.contiguous();
   const Tensor gradient = dy.contiguous();
   Tensor dtable = Tensor::empty({vocabulary, dy.size(-1)}, dy.dtype());
-  check(kernels::embedding_backward({index.data<std::int64_t>(), gradient.raw(),
-                                     dtable.mutable_raw(), ids.numel(), vocabulary, dy.size(-1),
-                                     dy.dtype()},
-                                    cpu_context()),
-        "embedding_backward", ids, dy);
+  check(
+      kernels::embedding_backward({index.data<std::int64_t>(), gradient.raw(), dtable.mutable_raw(),
+                                   ids.numel(), vocabulary, dy.size(-1), dy.dtype()},
+                                  cpu_context()),
+      "embedding_backward", ids, dy);
   return dtable;
 }
 

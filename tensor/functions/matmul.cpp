@@ -72,12 +72,25 @@ void multiply(const Tensor& a3, const Tensor& b3, Tensor& c, double beta, const 
 
 }  // namespace
 
+Tensor fold_leading(const Tensor& x, int kept) {
+  Shape shape = {1};
+  for (int d = 0; d < x.rank(); ++d) {
+    if (d < x.rank() - kept) {
+      shape[0] *= x.shape()[d];
+    } else {
+      shape.push_back(x.shape()[d]);
+    }
+  }
+  return x.reshape(shape);
+}
+
 Tensor matmul(const Tensor& a, const Tensor& b) {
   check_same_floating("matmul", a, b);
   if (a.rank() < 2 || b.rank() < 2 || a.size(-1) != b.size(-2)) {
-    fail("[matmul] the last dimension of the first operand must be the last but one of the second; "
-         "got {} and {}",
-         describe(a), describe(b));
+    fail(
+        "[matmul] the last dimension of the first operand must be the last but one of the second; "
+        "got {} and {}",
+        describe(a), describe(b));
   }
   Shape shape = a.shape();
   shape[shape.rank() - 1] = b.size(-1);
@@ -85,15 +98,14 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (b.rank() == 2) {
     // One tall product: the leading dimensions of a are just more rows, unless that needs a copy of
     // a transposed a.
-    const Tensor rows = a.rank() == 2 ? a : a.reshape({-1, a.size(-1)});
+    const Tensor rows = a.rank() == 2 ? a : fold_leading(a, 1);
     multiply(rows.unsqueeze(0), b.unsqueeze(0), c, 0.0, "matmul");
     return c;
   }
   if (!std::equal(a.shape().begin(), a.shape().end() - 2, b.shape().begin(), b.shape().end() - 2)) {
     fail("[matmul] the leading dimensions differ: {} and {}", describe(a), describe(b));
   }
-  multiply(a.reshape({-1, a.size(-2), a.size(-1)}), b.reshape({-1, b.size(-2), b.size(-1)}), c, 0.0,
-           "matmul");
+  multiply(fold_leading(a, 2), fold_leading(b, 2), c, 0.0, "matmul");
   return c;
 }
 
@@ -113,7 +125,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     }
     y.copy_from(bias.expand(shape));  // the product is then added to it
   }
-  multiply(x.reshape({-1, x.size(-1)}).unsqueeze(0), weight.transpose(0, 1).unsqueeze(0), y,
+  multiply(fold_leading(x, 1).unsqueeze(0), weight.transpose(0, 1).unsqueeze(0), y,
            bias.defined() ? 1.0 : 0.0, "linear");
   return y;
 }

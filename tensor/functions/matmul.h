@@ -12,4 +12,8 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 /// x (..., in) weight^T + bias with weight (out, in) and bias (out) or undefined: (..., out).
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
+/// x with the dimensions before the last `kept` folded into one; unlike reshape({-1, ...}) also
+/// where the kept ones have no elements.
+Tensor fold_leading(const Tensor& x, int kept);
+
 }  // namespace basin

@@ -62,12 +62,11 @@ LayerNormResult layer_norm(const Tensor& x, const Tensor& weight, const Tensor& 
   const Tensor source = x.contiguous();
   LayerNormResult result{Tensor::empty(x.shape(), x.dtype()), Tensor::empty({rows}, x.dtype()),
                          Tensor::empty({rows}, x.dtype())};
-  check(kernels::layer_norm_forward(
-            {source.raw(), weight.defined() ? weight.raw() : nullptr,
-             bias.defined() ? bias.raw() : nullptr, result.y.mutable_raw(),
-             result.mean.mutable_raw(), result.rstd.mutable_raw(), rows, cols, cols, cols, eps,
-             x.dtype()},
-            cpu_context()),
+  check(kernels::layer_norm_forward({source.raw(), weight.defined() ? weight.raw() : nullptr,
+                                     bias.defined() ? bias.raw() : nullptr, result.y.mutable_raw(),
+                                     result.mean.mutable_raw(), result.rstd.mutable_raw(), rows,
+                                     cols, cols, cols, eps, x.dtype()},
+                                    cpu_context()),
         "layer_norm", x);
   return result;
 }

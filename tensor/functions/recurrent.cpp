@@ -10,8 +10,8 @@ namespace basin {
 
 namespace {
 
-// sum over b, t of da_t h_(t-1)^T for da (B, L, n) and h (B, L, width): one product once the states are
-// shifted by a step.
+// sum over b, t of da_t h_(t-1)^T for da (B, L, n) and h (B, L, width): one product once the states
+// are shifted by a step.
 Tensor recurrent_weight_gradient(const Tensor& da, const Tensor& h) {
   Tensor before = Tensor::zeros(h.shape(), h.dtype());
   const std::int64_t L = h.size(1);
@@ -22,7 +22,8 @@ Tensor recurrent_weight_gradient(const Tensor& da, const Tensor& h) {
 }
 
 // Checks x (B, L, gates * width) against weight (gates * width, width) and returns the width.
-std::int64_t width_of(const Tensor& x, const Tensor& weight, std::int64_t gates, const char* where) {
+std::int64_t width_of(const Tensor& x, const Tensor& weight, std::int64_t gates,
+                      const char* where) {
   check_same_floating(where, x, weight);
   if (x.rank() != 3 || weight.rank() != 2 || weight.size(0) != gates * weight.size(1) ||
       x.size(2) != weight.size(0)) {
@@ -76,10 +77,10 @@ LstmResult lstm(const Tensor& x, const Tensor& weight) {
   const Shape shape = {x.size(0), x.size(1), width};
   LstmResult result{Tensor::empty(shape, x.dtype()), Tensor::empty(x.shape(), x.dtype()),
                     Tensor::empty(shape, x.dtype())};
-  check(kernels::lstm_forward({input.raw(), recurrent.raw(), result.gates.mutable_raw(),
-                               result.c.mutable_raw(), result.h.mutable_raw(), x.size(0), x.size(1),
-                               width, x.dtype()},
-                              cpu_context()),
+  check(kernels::lstm_forward(
+            {input.raw(), recurrent.raw(), result.gates.mutable_raw(), result.c.mutable_raw(),
+             result.h.mutable_raw(), x.size(0), x.size(1), width, x.dtype()},
+            cpu_context()),
         "lstm", x, weight);
   return result;
 }

@@ -1,5 +1,5 @@
-// The recurrences: Elman network, LSTM, GRU. The input part of all times is made by the caller, in one
-// matrix product.
+// The recurrences: Elman network, LSTM, GRU. The input part of all times is made by the caller, in
+// one matrix product.
 #pragma once
 
 #include "kernels/recurrent/rnn.h"

@@ -23,9 +23,10 @@ Tensor reduce_dim(kernels::ReduceOp op, const char* name, const Tensor& x, int d
     shape.erase(dim);
   }
   Tensor y = Tensor::empty(shape, op == kernels::ReduceOp::argmax ? DType::i64 : x.dtype());
-  check(kernels::reduce({op, source.raw(), y.mutable_raw(), outer, x.shape()[dim], inner, x.dtype()},
-                        cpu_context()),
-        name, x);
+  check(
+      kernels::reduce({op, source.raw(), y.mutable_raw(), outer, x.shape()[dim], inner, x.dtype()},
+                      cpu_context()),
+      name, x);
   return y;
 }
 

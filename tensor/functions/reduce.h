@@ -16,8 +16,8 @@ Tensor sum(const Tensor& x);
 /// of x: the gradient of broadcasting. Returns x itself if the shapes agree.
 Tensor sum_to(const Tensor& x, const Shape& shape);
 
-/// The largest element along `dim`, and the index (i64) of the first such. Throws Error for an empty
-/// dimension.
+/// The largest element along `dim`, and the index (i64) of the first such. Throws Error for an
+/// empty dimension.
 Tensor max(const Tensor& x, int dim, bool keep = false);
 Tensor argmax(const Tensor& x, int dim, bool keep = false);
 

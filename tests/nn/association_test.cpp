@@ -26,11 +26,12 @@ using test::random_tensor;
 using test::refuses;
 using test::same_bits;
 
-constexpr std::int64_t kWidth = 6;
+constexpr std::int64_t kWidth = 8;
 constexpr std::int64_t kHeads = 2;
 
-Association make(const AssociationOptions& options, Rng&& rng = Rng(1), DType dtype = DType::f64) {
-  return Association(kWidth, kHeads, options, rng, dtype);
+Association make(const AssociationOptions& options, bool rotary = false, DType dtype = DType::f64) {
+  Rng rng(1);
+  return Association(kWidth, kHeads, options, rng, dtype, rotary);
 }
 
 AssociationOptions with(const auto& change) {
@@ -87,6 +88,21 @@ Matrix head_of(const Matrix& x, std::size_t h, std::size_t width) {
   return y;
 }
 
+// Row t with each pair of columns 2c and 2c + 1 turned by t / 10000^(2c / width).
+Matrix turned(const Matrix& x) {
+  Matrix y = x;
+  for (std::size_t t = 0; t < x.rows; ++t) {
+    for (std::size_t c = 0; c + 1 < x.columns; c += 2) {
+      const double angle =
+          static_cast<double>(t) *
+          std::pow(10000.0, -static_cast<double>(c) / static_cast<double>(x.columns));
+      y.at(t, c) = std::cos(angle) * x.at(t, c) - std::sin(angle) * x.at(t, c + 1);
+      y.at(t, c + 1) = std::sin(angle) * x.at(t, c) + std::cos(angle) * x.at(t, c + 1);
+    }
+  }
+  return y;
+}
+
 // One retrieval step: weights of the visible keys, then their sum of `read`.
 Matrix retrieve(const Matrix& state, const Matrix& k, const Matrix& read, double beta,
                 const AssociationOptions& o, std::int64_t visible_keys) {
@@ -124,7 +140,7 @@ Matrix retrieve(const Matrix& state, const Matrix& k, const Matrix& read, double
   return out;
 }
 
-Tensor naive(const Association& layer, const Tensor& query, const Tensor& stored,
+Tensor naive(const Association& layer, bool rotary, const Tensor& query, const Tensor& stored,
              const Tensor& values, const std::vector<std::int64_t>& key_lengths) {
   const AssociationOptions& o = layer.options();
   const auto width = static_cast<std::size_t>(kWidth / kHeads);
@@ -150,8 +166,8 @@ Tensor naive(const Association& layer, const Tensor& query, const Tensor& stored
         key_lengths.empty() ? stored.size(1) : key_lengths[static_cast<std::size_t>(b)];
     Matrix joined(q.rows, q.columns);
     for (std::size_t h = 0; h < beta.size(); ++h) {
-      Matrix state = head_of(q, h, width);
-      const Matrix keys = head_of(k, h, width);
+      Matrix state = rotary ? turned(head_of(q, h, width)) : head_of(q, h, width);
+      const Matrix keys = rotary ? turned(head_of(k, h, width)) : head_of(k, h, width);
       for (std::int64_t t = 1; t < o.update_steps; ++t) {
         state = retrieve(state, keys, keys, beta[h], o, visible);
       }
@@ -173,10 +189,13 @@ INSTANTIATE_TEST_SUITE_P(Every, AssociationVariants,
                          testing::ValuesIn(test::association_variants()), test::variant_name);
 
 TEST_P(AssociationVariants, FollowsItsDefinition) {
-  Association layer = make(GetParam().options);
+  Association layer = make(GetParam().options, GetParam().rotary);
   spread_beta(layer);
   const Tensor query = random_tensor({3, 5, kWidth}, 2);
   for (const std::int64_t keys : {std::int64_t{5}, std::int64_t{8}, std::int64_t{3}}) {
+    if (GetParam().rotary && keys != query.size(1)) {
+      continue;  // positions are those of one sequence
+    }
     const Tensor stored = random_tensor({3, keys, kWidth}, 3);
     const Tensor values = random_tensor({3, keys, kWidth}, 4);
     for (const std::vector<std::int64_t>& padding :
@@ -186,14 +205,15 @@ TEST_P(AssociationVariants, FollowsItsDefinition) {
                                     padding.empty() ? Tensor() : lengths(padding))
                            .value();
       // Sums of at most eight terms of size 1 and their exponentials, in double.
-      EXPECT_TRUE(largest_difference(y, naive(layer, query, stored, values, padding)) <= 1e-12)
+      EXPECT_TRUE(largest_difference(
+                      y, naive(layer, GetParam().rotary, query, stored, values, padding)) <= 1e-12)
           << keys << " keys, " << padding.size() << " lengths";
     }
   }
 }
 
 TEST_P(AssociationVariants, Gradients) {
-  Association layer = make(GetParam().options);
+  Association layer = make(GetParam().options, GetParam().rotary);
   spread_beta(layer);
   const Tensor padding = lengths({4, 2});
   for (const Tensor& key_lengths : {Tensor(), padding}) {
@@ -212,7 +232,7 @@ TEST_P(AssociationVariants, Gradients) {
 }
 
 TEST_P(AssociationVariants, TwoCallsGiveTheSameBits) {
-  const Association layer = make(GetParam().options, Rng(1), DType::f32);
+  const Association layer = make(GetParam().options, GetParam().rotary, DType::f32);
   const Variable x(random_tensor({2, 40, kWidth}, 9, DType::f32));
   EXPECT_TRUE(same_bits(layer.forward(x, x, x).value(), layer.forward(x, x, x).value()));
 }
@@ -301,6 +321,7 @@ TEST(Association, EveryOptionChangesTheOutput) {
   expect_change("update_steps", with([](auto& o) { o.update_steps = 2; }));
   EXPECT_TRUE(largest_difference(output(with([](auto& o) { o.update_steps = 2; })),
                                  output(with([](auto& o) { o.update_steps = 3; }))) >= 1e-5);
+  EXPECT_TRUE(largest_difference(make({}, true).forward(x, x, x).value(), plain) >= 1e-4);
   const auto linear = [](auto& o) { o.separation = Separation::linear; };
   EXPECT_TRUE(largest_difference(output(with(linear)), output(with([&](auto& o) {
                                    linear(o);
@@ -322,7 +343,7 @@ TEST(Association, TheNumberOfHeadsChangesTheOutput) {
     return layer.forward(x, x, x).value();
   };
   EXPECT_TRUE(largest_difference(output(1), output(2)) >= 1e-4);
-  EXPECT_TRUE(largest_difference(output(2), output(3)) >= 1e-4);
+  EXPECT_TRUE(largest_difference(output(2), output(4)) >= 1e-4);
 }
 
 TEST(Association, QueryStoredPatternsAndValuesAllMatter) {
@@ -343,9 +364,11 @@ TEST(Association, Errors) {
   const auto build = [&](std::int64_t heads, const AssociationOptions& options) {
     return [&rng, heads, options] { Association(kWidth, heads, options, rng, DType::f32); };
   };
-  EXPECT_TRUE(refuses<Error>(build(4, {}), {"[Association]", "width 6", "heads 4"}));
+  EXPECT_TRUE(refuses<Error>(build(3, {}), {"[Association]", "width 8", "heads 3"}));
   EXPECT_TRUE(refuses<Error>(build(0, {}), {"[Association]", "heads 0"}));
   EXPECT_TRUE(refuses<Error>(build(-2, {}), {"[Association]", "heads -2"}));
+  EXPECT_TRUE(refuses<Error>([&] { Association(kWidth, 8, {}, rng, DType::f32, true); },
+                             {"[Association]", "even head width", "8 / 8 is 1"}));
   const auto linear = [](const auto& change) {
     return with([&](auto& o) {
       o.separation = Separation::linear;
@@ -371,10 +394,10 @@ TEST(Association, Errors) {
   const Variable narrow(random_tensor({2, 5, kWidth - 2}, 4));
   // More keys than values, and the reverse.
   EXPECT_TRUE(
-      refuses<Error>([&] { layer.forward(x, x, fewer); }, {"(2, 2, 5, 3)", "(2, 2, 4, 3)"}));
+      refuses<Error>([&] { layer.forward(x, x, fewer); }, {"(2, 2, 5, 4)", "(2, 2, 4, 4)"}));
   EXPECT_TRUE(
-      refuses<Error>([&] { layer.forward(x, fewer, x); }, {"(2, 2, 5, 3)", "(2, 2, 4, 3)"}));
-  EXPECT_TRUE(refuses<Error>([&] { layer.forward(narrow, x, x); }, {"(2, 5, 4)"}));
+      refuses<Error>([&] { layer.forward(x, fewer, x); }, {"(2, 2, 5, 4)", "(2, 2, 4, 4)"}));
+  EXPECT_TRUE(refuses<Error>([&] { layer.forward(narrow, x, x); }, {"(2, 5, 6)"}));
   EXPECT_TRUE(refuses<Error>([&] { layer.forward(x, x, x, lengths({5, 5, 5})); }, {"(3)"}));
   EXPECT_TRUE(
       refuses<Error>([&] { layer.forward(x, x, x, Tensor::zeros({2}, DType::f64)); }, {"f64"}));

@@ -44,7 +44,7 @@ class AssociationVisibility : public testing::TestWithParam<test::AssociationVar
  protected:
   Association make(DType dtype = DType::f32) const {
     Rng rng(1);
-    return Association(kWidth, 2, GetParam().options, rng, dtype);
+    return Association(kWidth, 2, GetParam().options, rng, dtype, GetParam().rotary);
   }
 };
 INSTANTIATE_TEST_SUITE_P(Every, AssociationVisibility,

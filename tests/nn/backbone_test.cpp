@@ -23,6 +23,10 @@ using test::refuses;
 using test::same_bits;
 using test::small_backbone;
 
+bool is_recurrent(const std::string& kind) {
+  return kind == "rnn" || kind == "lstm" || kind == "gru";
+}
+
 // A backbone with generators of its own.
 struct Made {
   explicit Made(const BackboneOptions& options, std::uint64_t seed = 1)
@@ -36,13 +40,13 @@ Tensor states(const BackboneOptions& options) {
   return made.backbone.forward(random_tokens(2, 9, 11, 5)).value();
 }
 
-TEST(BackboneKinds, AreTheFourOfTheirNames) {
-  EXPECT_EQ(all_backbones(),
-            (std::vector<std::string>{"rnn", "attention", "hopfield", "linear-attention"}));
+TEST(BackboneKinds, AreKnownByName) {
+  EXPECT_EQ(all_backbones(), (std::vector<std::string>{"rnn", "lstm", "gru", "attention",
+                                                       "hopfield", "linear-attention"}));
   for (const BackboneKind& kind : backbone_kinds()) {
     EXPECT_EQ(&backbone_kind(kind.name), &kind);
     EXPECT_FALSE(kind.description.empty());
-    EXPECT_EQ(kind.is_association, kind.name != "rnn");
+    EXPECT_EQ(kind.is_association, !is_recurrent(kind.name));
   }
 }
 
@@ -85,9 +89,10 @@ TEST_P(EveryBackbone, GivesStatesOfItsWidthForAnyLengthUpToTheLongest) {
 
 TEST_P(EveryBackbone, ParametersByName) {
   std::vector<std::string> mix;
-  if (GetParam() == "rnn") {
-    mix = {"mix.rnn.weight_ih_l0", "mix.rnn.weight_hh_l0", "mix.rnn.bias_ih_l0",
-           "mix.rnn.bias_hh_l0"};
+  if (is_recurrent(GetParam())) {
+    for (const char* name : {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"}) {
+      mix.push_back("mix." + GetParam() + "." + name);
+    }
   } else {
     if (GetParam() == "hopfield") {
       mix = {"mix.log_beta"};
@@ -136,6 +141,13 @@ TEST_P(EveryBackbone, EverySharedOptionChangesTheOutput) {
 }
 
 TEST(Backbone, EveryAssociationOptionChangesTheOutput) {
+  for (const char* kind : {"attention", "hopfield", "linear-attention"}) {
+    BackboneOptions options = small_backbone(kind);
+    options.positions = PositionKind::none;
+    const Tensor blind = states(options);
+    options.positions = PositionKind::rotary;
+    EXPECT_TRUE(largest_difference(states(options), blind) >= 1e-3) << kind;
+  }
   for (const char* kind : {"attention", "hopfield"}) {
     const Tensor plain = states(small_backbone(kind));
     const auto differs = [&](const std::function<void(BackboneOptions&)>& change) {
@@ -209,13 +221,18 @@ TEST(Backbone, Errors) {
       Made made(options);
     };
   };
-  const std::vector<std::string> no_beta = {"'rnn'", "no inverse temperature", "no update steps"};
-  EXPECT_TRUE(refuses<Error>(changed("rnn", [](auto& o) { o.beta = 1.0; }), no_beta));
-  EXPECT_TRUE(
-      refuses<Error>(changed("rnn", [](auto& o) { o.learned_beta = LearnedBeta::head; }), no_beta));
-  EXPECT_TRUE(refuses<Error>(changed("rnn", [](auto& o) { o.update_steps = 2; }), no_beta));
-  EXPECT_TRUE(refuses<Error>(changed("rnn", [](auto& o) { o.causal = false; }),
-                             {"'rnn'", "left to right", "non-causal"}));
+  for (const char* kind : {"rnn", "lstm", "gru"}) {
+    const std::string quoted = "'" + std::string(kind) + "'";
+    const std::vector<std::string> no_beta = {quoted, "no inverse temperature", "no update steps"};
+    EXPECT_TRUE(refuses<Error>(changed(kind, [](auto& o) { o.beta = 1.0; }), no_beta));
+    EXPECT_TRUE(refuses<Error>(changed(kind, [](auto& o) { o.learned_beta = LearnedBeta::head; }),
+                               no_beta));
+    EXPECT_TRUE(refuses<Error>(changed(kind, [](auto& o) { o.update_steps = 2; }), no_beta));
+    EXPECT_TRUE(refuses<Error>(changed(kind, [](auto& o) { o.causal = false; }),
+                               {quoted, "left to right", "non-causal"}));
+    EXPECT_TRUE(refuses<Error>(changed(kind, [](auto& o) { o.positions = PositionKind::rotary; }),
+                               {quoted, "rotary"}));
+  }
   EXPECT_TRUE(refuses<Error>(changed("linear-attention", [](auto& o) { o.beta = 1.0; }),
                              {"linear-attention", "no inverse temperature"}));
   EXPECT_TRUE(refuses<Error>(changed("linear-attention", [](auto& o) { o.update_steps = 3; }),
@@ -231,7 +248,7 @@ TEST(Backbone, Errors) {
     EXPECT_TRUE(
         refuses<Error>(changed("rnn", [p](auto& o) { o.dropout = p; }), {"[Dropout]", "[0, 1)"}));
   }
-  for (const std::string kind : all_backbones()) {
+  for (const std::string& kind : all_backbones()) {
     for (const auto member :
          {&BackboneOptions::vocabulary, &BackboneOptions::width, &BackboneOptions::layers,
           &BackboneOptions::mlp_ratio, &BackboneOptions::max_length}) {

@@ -24,23 +24,26 @@ using test::refuses;
 using test::same_bits;
 
 TEST(Positions, NamesAreReadBack) {
-  for (const PositionKind kind :
-       {PositionKind::none, PositionKind::learned, PositionKind::sinusoidal}) {
+  for (const PositionKind kind : {PositionKind::none, PositionKind::learned,
+                                  PositionKind::sinusoidal, PositionKind::rotary}) {
     PositionKind read = kind == PositionKind::none ? PositionKind::learned : PositionKind::none;
     EXPECT_TRUE(parse(name_of(kind), read));
     EXPECT_EQ(read, kind);
   }
   PositionKind untouched = PositionKind::sinusoidal;
-  EXPECT_FALSE(parse("rotary", untouched));
+  EXPECT_FALSE(parse("absolute", untouched));
   EXPECT_EQ(untouched, PositionKind::sinusoidal);
 }
 
-TEST(Positions, NoneAddsNothingAndHasNoParameters) {
-  Rng rng(1);
-  const Positions layer(PositionKind::none, 4, 3, rng, DType::f64);
-  EXPECT_TRUE(layer.parameters().empty());
-  const Variable x(random_tensor({2, 9, 3}, 2));  // longer than max_length: nothing runs out
-  EXPECT_TRUE(same_bits(layer.forward(x).value(), x.value()));
+// Rotary positions act inside the association.
+TEST(Positions, NoneAndRotaryAddNothingAndHaveNoParameters) {
+  for (const PositionKind kind : {PositionKind::none, PositionKind::rotary}) {
+    Rng rng(1);
+    const Positions layer(kind, 4, 3, rng, DType::f64);
+    EXPECT_TRUE(layer.parameters().empty());
+    const Variable x(random_tensor({2, 4, 3}, 2));
+    EXPECT_TRUE(same_bits(layer.forward(x).value(), x.value()));
+  }
 }
 
 // Row t of what is added must be row t of the table, for every sample and also for a short

@@ -8,6 +8,9 @@
 namespace basin::nn {
 namespace {
 
+constexpr ScheduleKind kAll[] = {ScheduleKind::constant, ScheduleKind::linear,
+                                 ScheduleKind::cosine};
+
 Schedule make(ScheduleKind kind) {
   Schedule s;
   s.kind = kind;
@@ -22,19 +25,19 @@ Schedule make(ScheduleKind kind) {
 constexpr double kRounding = 1e-15;
 
 TEST(Schedule, NamesAreReadBack) {
-  for (const ScheduleKind kind : {ScheduleKind::constant, ScheduleKind::cosine}) {
+  for (const ScheduleKind kind : kAll) {
     ScheduleKind read =
         kind == ScheduleKind::cosine ? ScheduleKind::constant : ScheduleKind::cosine;
     EXPECT_TRUE(parse(name_of(kind), read));
     EXPECT_EQ(read, kind);
   }
   ScheduleKind untouched = ScheduleKind::constant;
-  EXPECT_FALSE(parse("linear", untouched));
+  EXPECT_FALSE(parse("step", untouched));
   EXPECT_EQ(untouched, ScheduleKind::constant);
 }
 
-TEST(Schedule, BothRiseLinearlyToThePeak) {
-  for (const ScheduleKind kind : {ScheduleKind::constant, ScheduleKind::cosine}) {
+TEST(Schedule, AllRiseLinearlyToThePeak) {
+  for (const ScheduleKind kind : kAll) {
     const Schedule s = make(kind);
     const double expected[] = {0.5, 1.0, 1.5, 2.0, 2.0};
     for (int step = 0; step < 5; ++step) {
@@ -65,8 +68,17 @@ TEST(Schedule, CosineFallsToItsFinalFraction) {
   }
 }
 
+TEST(Schedule, LinearFallsToItsFinalFraction) {
+  const Schedule s = make(ScheduleKind::linear);
+  // From 2 down to 0.5 in ten steps.
+  for (int step = 4; step <= 14; ++step) {
+    EXPECT_TRUE(std::abs(s.rate(step) - (2.0 - 0.15 * (step - 4))) <= kRounding) << step;
+  }
+  EXPECT_TRUE(std::abs(s.rate(1000) - 0.5) <= kRounding);
+}
+
 TEST(Schedule, WithoutWarmUpStartsAtThePeak) {
-  for (const ScheduleKind kind : {ScheduleKind::constant, ScheduleKind::cosine}) {
+  for (const ScheduleKind kind : kAll) {
     Schedule s = make(kind);
     s.warmup_steps = 0;
     EXPECT_EQ(s.rate(0), 2.0);
@@ -75,11 +87,13 @@ TEST(Schedule, WithoutWarmUpStartsAtThePeak) {
 
 TEST(Schedule, AWarmUpAsLongAsTheRunOrLongerHasNoSingularPoint) {
   for (const std::int64_t total : {std::int64_t{4}, std::int64_t{2}}) {
-    Schedule s = make(ScheduleKind::cosine);
-    s.total_steps = total;
-    EXPECT_EQ(s.rate(3), 2.0);
-    for (int step = 4; step < 8; ++step) {
-      EXPECT_TRUE(s.rate(step) >= 0.5 && s.rate(step) <= 2.0) << s.rate(step);
+    for (const ScheduleKind kind : kAll) {
+      Schedule s = make(kind);
+      s.total_steps = total;
+      EXPECT_EQ(s.rate(3), 2.0);
+      for (int step = 4; step < 8; ++step) {
+        EXPECT_TRUE(s.rate(step) >= 0.5 && s.rate(step) <= 2.0) << s.rate(step);
+      }
     }
   }
 }

@@ -13,6 +13,7 @@ namespace basin::test {
 struct AssociationVariant {
   std::string name;
   AssociationOptions options;
+  bool rotary = false;  // positions, not part of the options
 };
 
 /// For INSTANTIATE_TEST_SUITE_P.
@@ -21,7 +22,7 @@ inline std::string variant_name(const testing::TestParamInfo<AssociationVariant>
 }
 
 /// Each separation, with and without causality, softmax also with each form of beta and several
-/// update steps.
+/// update steps, and rotary positions.
 inline std::vector<AssociationVariant> association_variants() {
   std::vector<AssociationVariant> all;
   for (const bool causal : {false, true}) {
@@ -29,7 +30,7 @@ inline std::vector<AssociationVariant> association_variants() {
       AssociationOptions options;
       options.causal = causal;
       change(options);
-      all.push_back({name + (causal ? "_causal" : ""), options});
+      all.push_back({name + (causal ? "_causal" : ""), options, false});
     };
     add("softmax", [](AssociationOptions&) {});
     add("fixed_beta", [](AssociationOptions& o) { o.beta = 1.7; });
@@ -45,6 +46,10 @@ inline std::vector<AssociationVariant> association_variants() {
       o.learned_beta = LearnedBeta::head;
     });
     add("linear", [](AssociationOptions& o) { o.separation = Separation::linear; });
+    add("rotary", [](AssociationOptions&) {});
+    all.back().rotary = true;
+    add("rotary_linear", [](AssociationOptions& o) { o.separation = Separation::linear; });
+    all.back().rotary = true;
   }
   return all;
 }

@@ -1,0 +1,53 @@
+#include "kernels/optim/sgd.h"
+#include "kernels/table/kernel_table.h"
+#include "kernels/table/reference.h"
+
+namespace basin::kernels {
+
+namespace {
+
+using Role = CaseBuffer::Role;
+constexpr std::int64_t kCount = 20011;
+constexpr double kLearningRate = 3e-2;
+constexpr double kMomentum = 0.9;
+
+KernelCase sgd_case(const char* name, bool nesterov, double decay, double gradient_scale) {
+  KernelCase result;
+  result.name = name;
+  result.buffers = {{"parameter", Role::in_out, {kCount}},
+                    {"gradient", Role::input, {kCount}, -2, 2},
+                    {"u", Role::in_out, {kCount}, -0.5, 0.5}};
+  result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
+    return sgd({d[0], d[1], d[2], kCount, kLearningRate, kMomentum, nesterov, decay, gradient_scale,
+                dtype},
+               context);
+  };
+  result.reference = [=](void* const* d) {
+    for (std::int64_t i = 0; i < kCount; ++i) {
+      double& parameter = doubles(d[0])[i];
+      double& u = doubles(d[2])[i];
+      const double g = gradient_scale * doubles(d[1])[i] + decay * parameter;
+      u = kMomentum * u + g;
+      parameter -= kLearningRate * (nesterov ? g + kMomentum * u : u);
+    }
+  };
+  result.cost = {8 * kCount, 5 * kCount, 0};
+  return result;
+}
+
+// f32: a handful of roundings of numbers below 4.
+const RegisterKernel entry({"sgd",
+                            "one step of gradient descent with momentum",
+                            {{1, "loop", "one pass over parameter, gradient and momentum"}},
+                            [](const CpuContext&) {
+                              return std::vector{sgd_case("plain", false, 0, 1),
+                                                 sgd_case("nesterov", true, 0, 1),
+                                                 sgd_case("decay", false, 0.1, 1),
+                                                 sgd_case("clipped", true, 0.1, 0.03125)};
+                            },
+                            4e-7,
+                            2e-15});
+
+}  // namespace
+
+}  // namespace basin::kernels
