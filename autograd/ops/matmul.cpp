@@ -39,7 +39,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
                   std::vector<Tensor> gradients(3);
                   const Tensor rows = as_rows(dy);
                   if (needed[0]) {
-                    gradients[0] = matmul(dy, weight.get());
+                    gradients[0] = matmul(rows, weight.get()).view(x.get().shape());
                   }
                   if (needed[1]) {
                     gradients[1] = matmul(rows.transpose(0, 1), as_rows(x.get()));
