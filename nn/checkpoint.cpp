@@ -59,8 +59,8 @@ Tensor read_like(const Hdf5Reader& file, const std::string& group, const std::st
 
 }  // namespace
 
-void save_checkpoint(const std::string& path, const LanguageModel& model, const AdamW& optimizer,
-                     const TrainingState& state) {
+void save_checkpoint(const std::string& path, const LanguageModel& model,
+                     const Optimizer& optimizer, const TrainingState& state) {
   Hdf5Writer file(path);
   file.set_text("/", "format", kFormat);
   file.set_integer("/", "version", kVersion);
@@ -71,9 +71,10 @@ void save_checkpoint(const std::string& path, const LanguageModel& model, const 
     file.write("/model/" + parameter.name, parameter.variable.value());
   }
   file.set_integer("/optimizer", "steps", optimizer.steps());
-  for (const AdamW::Moments& moments : optimizer.moments()) {
-    file.write("/optimizer/m/" + moments.name, moments.m);
-    file.write("/optimizer/v/" + moments.name, moments.v);
+  for (const Optimizer::State& own : optimizer.states()) {
+    for (std::size_t slot = 0; slot < own.slots.size(); ++slot) {
+      file.write("/optimizer/" + optimizer.slot_names()[slot] + "/" + own.name, own.slots[slot]);
+    }
   }
   if (!state.metrics.empty()) {
     std::string names;
@@ -91,7 +92,7 @@ void save_checkpoint(const std::string& path, const LanguageModel& model, const 
 
 TrainingState read_training_state(const std::string& path) { return read_state(Hdf5Reader(path)); }
 
-TrainingState load_checkpoint(const std::string& path, LanguageModel& model, AdamW* optimizer) {
+TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Optimizer* optimizer) {
   const Hdf5Reader file(path);
   const TrainingState state = read_state(file);
   std::vector<Parameter> parameters = model.parameters();
@@ -108,12 +109,15 @@ TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Ada
           fmt::format("{} belongs to another model: it has '{}', the model does not", path, name));
     }
   }
-  std::vector<AdamW::Moments> moments;
+  std::vector<Optimizer::State> states;
   std::int64_t optimizer_steps = 0;
   if (optimizer != nullptr) {
-    for (const AdamW::Moments& own : optimizer->moments()) {
-      moments.push_back({own.name, read_like(file, "/optimizer/m", own.name, own.m),
-                         read_like(file, "/optimizer/v", own.name, own.v)});
+    for (const Optimizer::State& own : optimizer->states()) {
+      states.push_back({own.name, {}});
+      for (std::size_t slot = 0; slot < own.slots.size(); ++slot) {
+        states.back().slots.push_back(read_like(file, "/optimizer/" + optimizer->slot_names()[slot],
+                                                own.name, own.slots[slot]));
+      }
     }
     optimizer_steps = file.integer("/optimizer", "steps");
   }
@@ -123,7 +127,7 @@ TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Ada
     parameters[n].variable.mutable_value().copy_from(weights[n]);
   }
   if (optimizer != nullptr) {
-    optimizer->restore(optimizer_steps, moments);
+    optimizer->restore(optimizer_steps, states);
   }
   model.set_dropout_position(dropout_position);
   return state;

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "nn/language_model.h"
-#include "nn/optim/adamw.h"
+#include "nn/optim/optimizer.h"
 
 namespace basin::nn {
 
@@ -20,7 +20,7 @@ struct TrainingState {
 
 /// Writes to a temporary name, flushes, syncs and renames: `path` is the old checkpoint or the
 /// whole new one. Throws FileError.
-void save_checkpoint(const std::string& path, const LanguageModel& model, const AdamW& optimizer,
+void save_checkpoint(const std::string& path, const LanguageModel& model, const Optimizer& optimizer,
                      const TrainingState& state);
 
 /// What a checkpoint says about itself, without a model. Throws FileError if the file is missing,
@@ -29,6 +29,6 @@ TrainingState read_training_state(const std::string& path);
 
 /// Loads weights, and the optimizer unless null. Everything is read and compared with the model by
 /// name, shape and dtype before anything is changed. Throws FileError naming the first difference.
-TrainingState load_checkpoint(const std::string& path, LanguageModel& model, AdamW* optimizer);
+TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Optimizer* optimizer);
 
 }  // namespace basin::nn

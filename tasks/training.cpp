@@ -37,6 +37,9 @@ std::int64_t counted_targets(const Batch& batch) {
 
 Evaluation evaluate(nn::LanguageModel& model, const Task& task, Split split, std::int64_t batch,
                     std::int64_t limit, const ProgressCallback& progress) {
+  if (batch < 1) {
+    fail("the batch of an evaluation must be at least 1; got {}", batch);
+  }
   const Evaluating evaluating(model);
   const NoGrad no_grad;
   const std::int64_t available = task.examples(split);
@@ -71,7 +74,7 @@ TrainingRun::TrainingRun(const Task& task, nn::LanguageModel& model, const Train
       model_(model),
       options_(options),
       loader_(task.examples(Split::train), options.batch, options.seed),
-      optimizer_(model.parameters(), options.optimizer) {
+      optimizer_(nn::make_optimizer(model.parameters(), options.optimizer)) {
   if (options.micro_batch < 0 ||
       (options.micro_batch > 0 && options.batch % options.micro_batch != 0)) {
     fail("the micro batch {} must divide the batch {}", options.micro_batch, options.batch);
@@ -108,7 +111,7 @@ StepReport TrainingRun::step() {
   }
   {
     const ProfiledScope scope("optimizer", ProfilePhase::other);
-    report.gradient_norm = optimizer_.step(report.learning_rate);
+    report.gradient_norm = optimizer_->step(report.learning_rate);
   }
   if (!std::isfinite(report.gradient_norm)) {
     throw Diverged(
@@ -127,11 +130,11 @@ void TrainingRun::save(const std::string& path, const std::string& configuration
   for (const Metric& metric : metrics) {
     state.metrics[metric.name] = metric.value;
   }
-  nn::save_checkpoint(path, model_, optimizer_, state);
+  nn::save_checkpoint(path, model_, *optimizer_, state);
 }
 
 nn::TrainingState TrainingRun::load(const std::string& path) {
-  const nn::TrainingState state = nn::load_checkpoint(path, model_, &optimizer_);
+  const nn::TrainingState state = nn::load_checkpoint(path, model_, optimizer_.get());
   steps_done_ = state.step;
   return state;
 }

@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "nn/checkpoint.h"
 #include "nn/language_model.h"
-#include "nn/optim/adamw.h"
+#include "nn/optim/optimizer.h"
 #include "nn/optim/schedule.h"
 #include "tasks/data_loader.h"
 #include "tasks/task.h"
@@ -20,7 +21,7 @@ struct TrainingOptions {
   std::int64_t micro_batch = 0;  ///< examples per forward pass; 0: the whole batch at once
   std::uint64_t seed = 0;        ///< of weights, data order and dropout
   nn::Schedule schedule;
-  nn::AdamWOptions optimizer;
+  nn::OptimizerOptions optimizer;
 };
 
 struct StepReport {
@@ -74,7 +75,7 @@ class TrainingRun {
   nn::LanguageModel& model_;
   TrainingOptions options_;
   DataLoader loader_;
-  nn::AdamW optimizer_;
+  std::unique_ptr<nn::Optimizer> optimizer_;
   std::int64_t steps_done_ = 0;
 };
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "nn/language_model.h"
-#include "nn/optim/adamw.h"
+#include "nn/optim/optimizer.h"
 #include "tests/support/same_bits.h"
 #include "tests/support/scoped_threads.h"
 #include "tests/support/small_models.h"

@@ -46,9 +46,9 @@ struct Trainee {
   // All that a checkpoint has to bring back.
   std::vector<Tensor> everything() const {
     std::vector<Tensor> all = test::weights_of(model);
-    for (const AdamW::Moments& moments : optimizer.moments()) {
-      all.push_back(moments.m.clone());
-      all.push_back(moments.v.clone());
+    for (const AdamW::State& moments : optimizer.states()) {
+      all.push_back(moments.slots[0].clone());
+      all.push_back(moments.slots[1].clone());
     }
     all.push_back(Tensor::from<std::int64_t>(
         {2}, std::vector<std::int64_t>{optimizer.steps(),
@@ -220,9 +220,11 @@ TEST_F(CheckpointErrors, CutShort) {
   const std::string whole = read_bytes(path_);
   ASSERT_GT(whole.size(), 20000u);
   const std::string cut = folder_ / "cut.h5";
+  // The file is filled up with zeros to whole pages: the last byte that says something.
+  const std::size_t last = whole.find_last_not_of('\0');
   for (const std::size_t bytes :
        {std::size_t{1}, std::size_t{8}, std::size_t{100}, std::size_t{2000}, whole.size() / 4,
-        whole.size() / 2, whole.size() - 4096, whole.size() - 1}) {
+        whole.size() / 2, whole.size() - 4096, last}) {
     write_bytes(cut, whole.substr(0, bytes));
     SCOPED_TRACE(bytes);
     expect_refused(cut, options_of("attention"), {});
@@ -275,10 +277,10 @@ TEST_F(CheckpointErrors, AnIncompleteOptimizer) {
     to.set_integer("/", "step", 1);
     to.set_integer("/", "dropout_position", 0);
     to.set_integer("/optimizer", "steps", 1);
-    for (const char* group : {"/model/", "/optimizer/m/", "/optimizer/v/"}) {
+    for (const std::string group : {"/model", "/optimizer/m", "/optimizer/v"}) {
       for (const std::string& name : from.members(group)) {
-        if (std::string(group) != "/optimizer/v/" || name != "head.bias") {
-          to.write(group + name, from.read(group + name));
+        if (group != "/optimizer/v" || name != "head.bias") {
+          to.write(group + "/" + name, from.read(group + "/" + name));
         }
       }
     }

@@ -1,5 +1,5 @@
-// Two-layer recurrent networks and binary cross-entropy against the reference vectors: outputs and all
-// gradients.
+// Two-layer recurrent networks and binary cross-entropy against the reference vectors: outputs and
+// all gradients.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -82,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"lstm", DType::f64, 1e-9}, Case{"gru", DType::f64, 1e-9},
                     Case{"rnn_tanh", DType::f32, 2e-5}, Case{"rnn_relu", DType::f32, 2e-5},
                     Case{"lstm", DType::f32, 2e-5}, Case{"gru", DType::f32, 2e-5}),
-    [](const auto& info) { return info.param.group + "_" + name_of(info.param.dtype); });
+    [](const auto& each) { return each.param.group + "_" + name_of(each.param.dtype); });
 
 TEST(Golden, BinaryCrossEntropy) {
   const std::string group = "/layers/bce_with_logits";

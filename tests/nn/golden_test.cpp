@@ -11,7 +11,7 @@
 
 #include "autograd/operations.h"
 #include "nn/language_model.h"
-#include "nn/optim/adamw.h"
+#include "nn/optim/optimizer.h"
 #include "tensor/io/hdf5.h"
 #include "tests/support/same_bits.h"
 #include "tests/support/small_models.h"
@@ -26,31 +26,48 @@ const Hdf5Reader& golden() {
   return file;
 }
 
-// AdamW on 1/2 p^T A p + sum of c sin p, from the first row of the trajectory on.
-TEST(Golden, AdamWTrajectory) {
-  const std::string group = "/optim/adamw";
+// Follows the optimizer on 1/2 p^T A p + sum of c sin p, from the first row of the trajectory on.
+void follow(const std::string& group, OptimizerOptions options) {
   const Variable a(golden().read(group + "/A"));
   const Variable c(golden().read(group + "/c"));
   const Tensor trajectory = golden().read(group + "/trajectory");
-  AdamWOptions options;
-  options.beta1 = golden().number(group, "beta1");
-  options.beta2 = golden().number(group, "beta2");
-  options.eps = golden().number(group, "eps");
-  options.weight_decay = golden().number(group, "decoupled_decay");
   options.clip_norm = 0.0;
   const double lr = golden().number(group, "lr");
-
   Variable p(trajectory.select(0, 0).clone(), true);
-  AdamW optimizer({{"p", p}}, options);
+  const auto optimizer = make_optimizer({{"p", p}}, options);
   ASSERT_EQ(trajectory.size(0), 21);
   for (std::int64_t t = 1; t < 21; ++t) {
     p.clear_grad();
     const Variable column = reshape(p, {6, 1});
     const Variable quadratic = affine(sum(mul(column, matmul(a, column))), 0.5, 0.0);
     add(quadratic, sum(mul(c, sin(p)))).backward();
-    optimizer.step(lr);
+    optimizer->step(lr);
     EXPECT_TRUE(largest_difference(p.value(), trajectory.select(0, t)) <= 1e-9) << "step " << t;
   }
+}
+
+TEST(Golden, AdamTrajectories) {
+  for (const char* name : {"adam", "adamw"}) {
+    const std::string group = std::string("/optim/") + name;
+    OptimizerOptions options;
+    ASSERT_TRUE(parse(name, options.kind));
+    options.beta1 = golden().number(group, "beta1");
+    options.beta2 = golden().number(group, "beta2");
+    options.eps = golden().number(group, "eps");
+    options.weight_decay =
+        options.kind == OptimizerKind::adamw ? golden().number(group, "decoupled_decay") : 0.0;
+    follow(group, options);
+  }
+}
+
+TEST(Golden, SgdTrajectory) {
+  const std::string group = "/optim/sgd_momentum";
+  OptimizerOptions options;
+  options.kind = OptimizerKind::sgd;
+  options.momentum = golden().number(group, "momentum");
+  options.nesterov = golden().integer(group, "nesterov") != 0;
+  options.weight_decay = golden().number(group, "l2_decay");
+  follow(group, options);
 }
 
 struct Mixer {
@@ -96,7 +113,7 @@ class GoldenTraining : public testing::TestWithParam<Mixer> {
     std::sort(names.begin(), names.end());
     EXPECT_EQ(golden().members(group() + "/init"), names);
 
-    AdamWOptions adamw;  // as the attribute "optimizer" of the group says
+    OptimizerOptions adamw;  // as the attribute "optimizer" of the group says
     adamw.beta1 = 0.9;
     adamw.beta2 = 0.95;
     adamw.eps = 1e-8;

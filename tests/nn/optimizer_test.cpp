@@ -1,4 +1,4 @@
-#include "nn/optim/adamw.h"
+#include "nn/optim/optimizer.h"
 
 #include <gtest/gtest.h>
 
@@ -30,7 +30,7 @@ struct Plain {
   std::vector<double> p, m, v;
   explicit Plain(const Tensor& start)
       : p(start.to_vector<double>()), m(p.size(), 0.0), v(p.size(), 0.0) {}
-  void step(const Tensor& gradient, double scale, double lr, const AdamWOptions& o, int t) {
+  void step(const Tensor& gradient, double scale, double lr, const OptimizerOptions& o, int t) {
     const std::vector<double> raw = gradient.to_vector<double>();
     for (std::size_t i = 0; i < p.size(); ++i) {
       const double g = raw[i] * scale;
@@ -77,15 +77,15 @@ struct Problem {
 
 std::vector<Tensor> moments_of(const AdamW& optimizer) {
   std::vector<Tensor> all;
-  for (const AdamW::Moments& moments : optimizer.moments()) {
-    all.push_back(moments.m.clone());
-    all.push_back(moments.v.clone());
+  for (const AdamW::State& moments : optimizer.states()) {
+    all.push_back(moments.slots[0].clone());
+    all.push_back(moments.slots[1].clone());
   }
   return all;
 }
 
 // Gradient norms below, around and above the clipping norm; each option away from its default.
-void follow_plain(DType dtype, const AdamWOptions& options, double tolerance) {
+void follow_plain(DType dtype, const OptimizerOptions& options, double tolerance) {
   Problem problem(dtype);
   std::vector<Plain> plain;
   for (const Variable& v : problem.variables) {
@@ -108,9 +108,9 @@ void follow_plain(DType dtype, const AdamWOptions& options, double tolerance) {
       EXPECT_TRUE(largest_difference(problem.variables[n].value(),
                                      Tensor::from<double>(shape, plain[n].p)) <= tolerance)
           << t;
-      EXPECT_TRUE(largest_difference(optimizer.moments()[n].m,
+      EXPECT_TRUE(largest_difference(optimizer.states()[n].slots[0],
                                      Tensor::from<double>(shape, plain[n].m)) <= tolerance);
-      EXPECT_TRUE(largest_difference(optimizer.moments()[n].v,
+      EXPECT_TRUE(largest_difference(optimizer.states()[n].slots[1],
                                      Tensor::from<double>(shape, plain[n].v)) <= tolerance);
     }
   }
@@ -119,7 +119,7 @@ void follow_plain(DType dtype, const AdamWOptions& options, double tolerance) {
 TEST(AdamW, FollowsItsDefinition) {
   for (const double clip : {0.0, 0.5, 1e9}) {
     for (const double decay : {0.0, 0.3}) {
-      AdamWOptions options;
+      OptimizerOptions options;
       options.beta1 = 0.85;
       options.beta2 = 0.97;
       options.eps = 1e-3;
@@ -133,7 +133,7 @@ TEST(AdamW, FollowsItsDefinition) {
 }
 
 TEST(AdamW, ClipsTheNormOverAllParametersTogether) {
-  AdamWOptions options;
+  OptimizerOptions options;
   options.clip_norm = 1.0;
   options.beta1 = 0.0;  // m is then the clipped gradient itself
   Problem problem;
@@ -144,8 +144,8 @@ TEST(AdamW, ClipsTheNormOverAllParametersTogether) {
   const Tensor gradient = problem.variables[0].grad().clone();
   EXPECT_TRUE(std::abs(optimizer.step(1e-3) / norm - 1) <= 1e-14);
   double squares = 0;
-  for (const AdamW::Moments& moments : optimizer.moments()) {
-    for (const double g : moments.m.to_vector<double>()) {
+  for (const AdamW::State& moments : optimizer.states()) {
+    for (const double g : moments.slots[0].to_vector<double>()) {
       squares += g * g;
     }
   }
@@ -155,7 +155,7 @@ TEST(AdamW, ClipsTheNormOverAllParametersTogether) {
 }
 
 TEST(AdamW, EveryOptionChangesTheUpdate) {
-  const auto after = [](const AdamWOptions& options) {
+  const auto after = [](const OptimizerOptions& options) {
     Problem problem;
     AdamW optimizer(problem.parameters(), options);
     for (std::uint64_t t = 0; t < 3; ++t) {
@@ -166,7 +166,7 @@ TEST(AdamW, EveryOptionChangesTheUpdate) {
   };
   const Tensor plain = after({});
   const auto differs = [&](const auto& change) {
-    AdamWOptions options;
+    OptimizerOptions options;
     change(options);
     return largest_difference(after(options), plain) >= 1e-4;
   };
@@ -178,9 +178,9 @@ TEST(AdamW, EveryOptionChangesTheUpdate) {
     o.clip_norm = 0.05;
     o.eps = 0.1;  // otherwise the update hardly depends on the size of the gradient
   }));
-  AdamWOptions unclipped;
+  OptimizerOptions unclipped;
   unclipped.eps = 0.1;
-  AdamWOptions clipped = unclipped;
+  OptimizerOptions clipped = unclipped;
   clipped.clip_norm = 0.05;
   EXPECT_TRUE(largest_difference(after(unclipped), after(clipped)) >= 1e-4);
 }
@@ -194,7 +194,7 @@ TEST(AdamW, LeavesAParameterWithoutAGradientAlone) {
   optimizer.step(0.1);
   EXPECT_FALSE(same_bits(problem.variables[0].value(), before[0]));
   EXPECT_TRUE(same_bits(problem.variables[1].value(), before[1])) << "decayed all the same";
-  EXPECT_TRUE(same_bits(optimizer.moments()[1].v, Tensor::zeros({5}, DType::f64)));
+  EXPECT_TRUE(same_bits(optimizer.states()[1].slots[1], Tensor::zeros({5}, DType::f64)));
 }
 
 TEST(AdamW, AGradientThatIsNotFiniteChangesNothing) {
@@ -258,7 +258,7 @@ TEST(AdamW, RestoreContinuesBitForBit) {
     second.variables[n].mutable_value().copy_from(first.variables[n].value());
   }
   AdamW after(second.parameters(), {});
-  after.restore(before.steps(), before.moments());
+  after.restore(before.steps(), before.states());
   advance(second, after, 3, 6);
   EXPECT_TRUE(same_bits(second.values(), whole.values()));
   EXPECT_TRUE(same_bits(moments_of(after), moments_of(straight)));
@@ -266,6 +266,49 @@ TEST(AdamW, RestoreContinuesBitForBit) {
   // What was restored is a copy: stepping the one has not moved the other.
   EXPECT_EQ(before.steps(), 3);
   EXPECT_FALSE(same_bits(moments_of(before), moments_of(after)));
+}
+
+TEST(Sgd, RestoresItsOwnStateAndRefusesThatOfAdam) {
+  Problem problem;
+  OptimizerOptions options;
+  options.kind = OptimizerKind::sgd;
+  const auto sgd = make_optimizer(problem.parameters(), options);
+  problem.set_gradients(1);
+  sgd->step(0.1);
+  const auto again = make_optimizer(problem.parameters(), options);
+  again->restore(sgd->steps(), sgd->states());
+  EXPECT_TRUE(same_bits(again->states()[0].slots[0], sgd->states()[0].slots[0]));
+  const AdamW adam(problem.parameters(), {});
+  EXPECT_TRUE(refuses<Error>([&] { again->restore(1, adam.states()); }, {"does not fit"}));
+}
+
+TEST(Optimizer, EveryOptionChangesTheUpdate) {
+  const auto after = [](const OptimizerOptions& options) {
+    Problem problem;
+    const auto optimizer = make_optimizer(problem.parameters(), options);
+    for (int step = 1; step <= 3; ++step) {
+      problem.set_gradients(static_cast<std::uint64_t>(step));
+      optimizer->step(0.1);
+    }
+    return problem.parameters()[0].variable.value().to_vector<double>();
+  };
+  OptimizerOptions sgd;
+  sgd.kind = OptimizerKind::sgd;
+  OptimizerOptions adam;
+  adam.kind = OptimizerKind::adam;
+  EXPECT_NE(after({}), after(adam));
+  EXPECT_NE(after({}), after(sgd));
+  const auto changes = [&](OptimizerOptions from, const auto& change) {
+    const std::vector<double> before = after(from);
+    change(from);
+    EXPECT_NE(before, after(from));
+  };
+  changes(sgd, [](OptimizerOptions& o) { o.momentum = 0.5; });
+  changes(sgd, [](OptimizerOptions& o) { o.nesterov = true; });
+  changes(sgd, [](OptimizerOptions& o) { o.weight_decay = 0.3; });
+  changes(sgd, [](OptimizerOptions& o) { o.clip_norm = 0.01; });
+  changes(adam, [](OptimizerOptions& o) { o.weight_decay = 0.3; });
+  changes(adam, [](OptimizerOptions& o) { o.beta1 = 0.5; });
 }
 
 TEST(AdamW, RestoreRefusesTheMomentsOfOtherParametersAndChangesNothing) {
@@ -276,23 +319,27 @@ TEST(AdamW, RestoreRefusesTheMomentsOfOtherParametersAndChangesNothing) {
   const std::vector<Tensor> before = moments_of(optimizer);
   const auto attempt = [&](const auto& change) {
     return [&optimizer, change] {
-      std::vector<AdamW::Moments> moments;
-      for (const AdamW::Moments& own : optimizer.moments()) {
-        moments.push_back({own.name, Tensor::full(own.m.shape(), 9.0, own.m.dtype()),
-                           Tensor::full(own.v.shape(), 9.0, own.v.dtype())});
+      std::vector<AdamW::State> moments;
+      for (const AdamW::State& own : optimizer.states()) {
+        moments.push_back({own.name,
+                           {Tensor::full(own.slots[0].shape(), 9.0, own.slots[0].dtype()),
+                            Tensor::full(own.slots[1].shape(), 9.0, own.slots[1].dtype())}});
       }
       change(moments);
       optimizer.restore(5, moments);
     };
   };
-  EXPECT_TRUE(refuses<Error>(attempt([](auto& m) { m.pop_back(); }), {"1 pairs", "2 parameters"}));
+  EXPECT_TRUE(
+      refuses<Error>(attempt([](auto& m) { m.pop_back(); }), {"states of 1 parameters for 2"}));
   EXPECT_TRUE(
       refuses<Error>(attempt([](auto& m) { m[1].name = "third"; }), {"'third'", "'second'"}));
-  EXPECT_TRUE(refuses<Error>(attempt([](auto& m) { m[1].m = Tensor::zeros({6}, DType::f64); }),
-                             {"(6) f64", "(5) f64"}));
-  EXPECT_TRUE(refuses<Error>(attempt([](auto& m) { m[1].v = Tensor::zeros({6}, DType::f64); }),
-                             {"'second'", "(6) f64"}));
-  EXPECT_TRUE(refuses<Error>(attempt([](auto& m) { m[0].m = m[0].m.to(DType::f32); }),
+  EXPECT_TRUE(
+      refuses<Error>(attempt([](auto& m) { m[1].slots[0] = Tensor::zeros({6}, DType::f64); }),
+                     {"(6) f64", "(5) f64"}));
+  EXPECT_TRUE(
+      refuses<Error>(attempt([](auto& m) { m[1].slots[1] = Tensor::zeros({6}, DType::f64); }),
+                     {"'second'", "(6) f64"}));
+  EXPECT_TRUE(refuses<Error>(attempt([](auto& m) { m[0].slots[0] = m[0].slots[0].to(DType::f32); }),
                              {"(3, 4) f32", "(3, 4) f64"}));
   EXPECT_TRUE(same_bits(moments_of(optimizer), before));
   EXPECT_EQ(optimizer.steps(), 1);
@@ -301,18 +348,20 @@ TEST(AdamW, RestoreRefusesTheMomentsOfOtherParametersAndChangesNothing) {
 TEST(AdamW, RefusesOptionsThatCannotBe) {
   const auto attempt = [](const auto& change) {
     return [change] {
-      AdamWOptions options;
+      OptimizerOptions options;
       change(options);
       Problem problem;
       AdamW optimizer(problem.parameters(), options);
     };
   };
   for (const double bad : {-0.1, 1.0, kNaN}) {
-    EXPECT_TRUE(refuses<Error>(attempt([bad](auto& o) { o.beta1 = bad; }), {"[AdamW]", "beta1"}));
-    EXPECT_TRUE(refuses<Error>(attempt([bad](auto& o) { o.beta2 = bad; }), {"[AdamW]", "beta2"}));
+    EXPECT_TRUE(
+        refuses<Error>(attempt([bad](auto& o) { o.beta1 = bad; }), {"[Optimizer]", "beta1"}));
+    EXPECT_TRUE(
+        refuses<Error>(attempt([bad](auto& o) { o.beta2 = bad; }), {"[Optimizer]", "beta2"}));
   }
   for (const double bad : {-0.1, kNaN}) {
-    EXPECT_TRUE(refuses<Error>(attempt([bad](auto& o) { o.eps = bad; }), {"[AdamW]", "eps"}));
+    EXPECT_TRUE(refuses<Error>(attempt([bad](auto& o) { o.eps = bad; }), {"[Optimizer]", "eps"}));
     EXPECT_TRUE(
         refuses<Error>(attempt([bad](auto& o) { o.weight_decay = bad; }), {"weight_decay"}));
     EXPECT_TRUE(refuses<Error>(attempt([bad](auto& o) { o.clip_norm = bad; }), {"clip_norm"}));
