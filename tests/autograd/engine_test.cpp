@@ -110,10 +110,10 @@ TEST(Engine, AFreedGraphIsRefusedAndARetainedOneRunsAgain) {
 TEST(Engine, RefusesSeedsThatDoNotFit) {
   const Variable y = square(leaf({1.0, 2.0}));
   EXPECT_TRUE(refuses<Error>([&] { y.backward(); }, {"one element", "(2) f64"}));
-  EXPECT_TRUE(refuses<Error>([&] { y.backward(Tensor::zeros({3}, DType::f64)); },
-                             {"(3) f64", "(2) f64"}));
-  EXPECT_TRUE(refuses<Error>([&] { y.backward(Tensor::zeros({2}, DType::f32)); },
-                             {"(2) f32", "(2) f64"}));
+  EXPECT_TRUE(
+      refuses<Error>([&] { y.backward(Tensor::zeros({3}, DType::f64)); }, {"(3) f64", "(2) f64"}));
+  EXPECT_TRUE(
+      refuses<Error>([&] { y.backward(Tensor::zeros({2}, DType::f32)); }, {"(2) f32", "(2) f64"}));
   const Variable constant(Tensor::zeros({}, DType::f64));
   EXPECT_TRUE(refuses<Error>([&] { constant.backward(); }, {"requires a gradient"}));
 }
@@ -194,7 +194,7 @@ TEST(Gradcheck, PassesTheRightGradientAndFindsPlantedMistakes) {
     return gradcheck(square_with(std::move(gradient)), at);
   };
   EXPECT_TRUE(check([](auto& x, auto& dy) { return mul(affine(x, 2, 0), dy); }).ok);
-  EXPECT_FALSE(check([](auto& x, auto& dy) { return mul(x, dy); }).ok);                // a factor
+  EXPECT_FALSE(check([](auto& x, auto& dy) { return mul(x, dy); }).ok);                 // a factor
   EXPECT_FALSE(check([](auto& x, auto& dy) { return mul(affine(x, -2, 0), dy); }).ok);  // a sign
   EXPECT_FALSE(check([](auto& x, auto&) { return affine(x, 2, 0); }).ok);  // dy left out
   EXPECT_FALSE(check([](auto&, auto&) { return Tensor(); }).ok);           // no gradient

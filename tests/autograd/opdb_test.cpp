@@ -143,8 +143,9 @@ TEST(OpDatabase, HasEveryTableLineAndNoNameTwice) {
   for (int op = 0; op < static_cast<int>(kernels::UnaryOp::count); ++op) {
     EXPECT_EQ(names.count(kernels::info(static_cast<kernels::UnaryOp>(op)).name), 1u);
   }
-  for (const char* name : {"matmul", "linear", "attention", "linear_attention", "rnn", "lstm", "gru",
-                           "layer_norm", "cross_entropy", "embedding", "dropout", "softmax"}) {
+  for (const char* name :
+       {"matmul", "linear", "attention", "linear_attention", "rnn", "lstm", "gru", "layer_norm",
+        "cross_entropy", "embedding", "dropout", "softmax"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
 }
