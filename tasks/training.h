@@ -51,7 +51,7 @@ using ProgressCallback = std::function<bool(std::int64_t done, std::int64_t tota
 
 /// Judges a model on the first `limit` examples of a split (0: all), without dropout and without
 /// recording gradients; the model is back in its mode afterwards. If `progress` stops it, the
-/// result covers the examples seen so far.
+/// result covers the examples seen so far. Throws Error for batch < 1.
 Evaluation evaluate(nn::LanguageModel& model, const Task& task, Split split, std::int64_t batch,
                     std::int64_t limit = 0, const ProgressCallback& progress = {});
 

@@ -6,15 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "tensor/io/tensor_info.h"
 #include "tensor/tensor.h"
 
 namespace basin {
-
-/// What a dataset holds, known without reading it.
-struct DatasetInfo {
-  Shape shape;
-  DType dtype = DType::f32;
-};
 
 /// Reads one file. Names are full names ("/model/norm.weight"; the leading slash may be left out);
 /// "/" is the file itself. Every function throws FileError with the path, what was looked for and
@@ -40,7 +35,7 @@ class Hdf5Reader {
   /// 32- and 64-bit integers u8, i32, i64, two-valued enums (booleans) u8, in either byte order.
   /// Throws FileError for other types, and for a dataset that claims more elements than the file
   /// holds.
-  DatasetInfo info(const std::string& name) const;
+  TensorInfo info(const std::string& name) const;
   /// A dataset with the dtype that info() tells, contiguous. Throws OutOfMemory too.
   Tensor read(const std::string& name) const;
 

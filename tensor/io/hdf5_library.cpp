@@ -1,5 +1,7 @@
 #include "tensor/io/hdf5_library.h"
 
+#include <algorithm>
+
 #include "tensor/error.h"
 
 namespace basin::hdf5 {
@@ -8,6 +10,10 @@ namespace {
 
 std::mutex& library() {
   static std::mutex mutex;
+  // Opening a damaged file leaves objects in the library that it cannot close: at exit it would
+  // try, and say so on stderr. Every Handle closes its own, so nothing is left to do then.
+  static const herr_t closes_itself = H5dont_atexit();
+  (void)closes_itself;
   return mutex;
 }
 
@@ -34,10 +40,19 @@ std::string reason() {
 }
 
 std::string full_name(const std::string& path, const std::string& name) {
-  if (name.empty() || name.find('\0') != std::string::npos) {
+  const std::string full = name.starts_with('/') ? name : "/" + name;
+  // HDF5 takes "." for the group itself and skips empty parts: one object would have many names.
+  const std::string padded = full + "/";
+  const bool strange = full != "/" && (padded.find("//") != std::string::npos ||
+                                       padded.find("/./") != std::string::npos);
+  if (name.empty() || strange || name.find('\0') != std::string::npos) {
     throw FileError(fmt::format("{}: '{}' is no name of an object in a file", path, name));
   }
-  return name.front() == '/' ? name : "/" + name;
+  return full;
+}
+
+std::string parent(const std::string& full_name) {
+  return full_name.substr(0, std::max<std::size_t>(1, full_name.rfind('/')));
 }
 
 bool exists(hid_t file, const std::string& full_name) {

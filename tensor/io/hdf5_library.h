@@ -59,6 +59,9 @@ std::string reason();
 /// FileError with `path` for a name that no object can have.
 std::string full_name(const std::string& path, const std::string& name);
 
+/// The full name of the group a full name lies in.
+std::string parent(const std::string& full_name);
+
 /// Whether the object exists, checked component by component as the library asks for.
 bool exists(hid_t file, const std::string& full_name);
 

@@ -145,7 +145,7 @@ struct Hdf5Reader::State {
     return dataset;
   }
 
-  DatasetInfo info_of(hid_t dataset, const std::string& name) const {
+  TensorInfo info_of(hid_t dataset, const std::string& name) const {
     const Handle type(H5Dget_type(dataset), H5Tclose);
     const Handle space(H5Dget_space(dataset), H5Sclose);
     const Handle properties(H5Dget_create_plist(dataset), H5Pclose);
@@ -154,7 +154,7 @@ struct Hdf5Reader::State {
         H5Sget_simple_extent_type(space.get()) == H5S_NULL) {
       refuse(path, "dataset '{}' has no type or no shape", name);
     }
-    DatasetInfo info;
+    TensorInfo info;
     if (!dtype_of_file(type.get(), info.dtype)) {
       refuse(path,
              "dataset '{}' holds {}; only 32- and 64-bit floats, signed 32- and 64-bit integers, "
@@ -177,7 +177,7 @@ struct Hdf5Reader::State {
 
   // Without filters the file must hold every byte; with them at most this much memory can be asked
   // for.
-  void check_size(hid_t dataset, hid_t properties, const DatasetInfo& info, bool fits,
+  void check_size(hid_t dataset, hid_t properties, const TensorInfo& info, bool fits,
                   const std::string& name) const {
     std::int64_t count = 0;
     std::int64_t bytes = 0;
@@ -308,7 +308,7 @@ std::vector<std::string> Hdf5Reader::members(const std::string& group_name) cons
   return state_->members_of(group.get());
 }
 
-DatasetInfo Hdf5Reader::info(const std::string& name) const {
+TensorInfo Hdf5Reader::info(const std::string& name) const {
   const Session session;
   return state_->info_of(state_->open_dataset(name).get(), name);
 }
@@ -316,7 +316,7 @@ DatasetInfo Hdf5Reader::info(const std::string& name) const {
 Tensor Hdf5Reader::read(const std::string& name) const {
   const Session session;
   const Handle dataset = state_->open_dataset(name);
-  const DatasetInfo info = state_->info_of(dataset.get(), name);
+  const TensorInfo info = state_->info_of(dataset.get(), name);
   Tensor tensor = Tensor::empty(info.shape, info.dtype);
   if (tensor.numel() == 0) {
     return tensor;

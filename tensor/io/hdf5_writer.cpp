@@ -1,18 +1,8 @@
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstddef>
-#include <cstdio>
-#include <cstring>
 #include <limits>
-#include <span>
-#include <utility>
 
 #include "tensor/error.h"
+#include "tensor/io/atomic_file.h"
 #include "tensor/io/hdf5.h"
 #include "tensor/io/hdf5_library.h"
 #include "tensor/io/hdf5_memory_file.h"
@@ -41,96 +31,54 @@ ElementType element_type(DType dtype) {
   }
 }
 
-// Writes everything or says why not: 0 or an errno.
-int write_all(int descriptor, std::span<const std::byte> bytes) {
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = ::write(descriptor, bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno != EINTR) {
-      return errno;
-    }
-    done += count < 0 ? 0 : static_cast<std::size_t>(count);
-  }
-  return 0;
-}
-
-// The new name should survive a power cut too. Some file systems cannot sync a folder; the file is
-// in place either way, so failing to is no error.
-void sync_folder(const std::string& folder) {
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor >= 0) {
-    (void)fsync(descriptor);
-    close(descriptor);
-  }
-}
-
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
 }  // namespace
 
 struct Hdf5Writer::State {
-  std::string path;
-  std::string partial;
-  int descriptor = -1;  // of the partial file, locked, until commit()
+  explicit State(const std::string& path) : target(path) {}
+
+  io::AtomicFile target;
   hdf5::MemoryFile memory;
   Handle file;
 
-  template <class... Args>
-  [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
-    throw FileError(path + ": " + fmt::format(format, std::forward<Args>(args)...));
-  }
-
-  // Removes the partial file, if it was not renamed.
-  void discard() {
-    if (descriptor >= 0) {
-      (void)std::remove(partial.c_str());
-      close(std::exchange(descriptor, -1));
-    }
-  }
-
   void need_open() const {
     if (!file.valid()) {
-      refuse("is complete since commit(); nothing can be written to it any more");
+      target.refuse("is complete since commit(); nothing can be written to it any more");
     }
   }
 
-  // The object, or a new group of that name.
-  Handle open_object(const std::string& name) const {
-    const std::string full = hdf5::full_name(path, name);
-    if (!hdf5::exists(file.get(), full)) {
-      const Handle links = link_properties();
-      const Handle group_properties(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
-      H5Pset_obj_track_times(group_properties.get(), false);
-      Handle group(
-          H5Gcreate2(file.get(), full.c_str(), links.get(), group_properties.get(), H5P_DEFAULT),
-          H5Gclose);
-      if (!group.valid()) {
-        refuse("cannot create the group '{}' ({})", full, hdf5::reason());
+  // The object of a full name, or a new group and the groups above it. (The library can create
+  // those above by itself, but then with the time of day in them.)
+  Handle open_object(const std::string& full) const {
+    if (hdf5::exists(file.get(), full)) {
+      Handle object(H5Oopen(file.get(), full.c_str(), H5P_DEFAULT), H5Oclose);
+      if (!object.valid()) {
+        target.refuse("cannot open '{}' ({})", full, hdf5::reason());
       }
-      return group;
+      return object;
     }
-    Handle object(H5Oopen(file.get(), full.c_str(), H5P_DEFAULT), H5Oclose);
-    if (!object.valid()) {
-      refuse("cannot open '{}' ({})", full, hdf5::reason());
+    open_object(hdf5::parent(full));
+    const Handle links = link_properties();
+    const Handle properties(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
+    H5Pset_obj_track_times(properties.get(), false);
+    Handle group(H5Gcreate2(file.get(), full.c_str(), links.get(), properties.get(), H5P_DEFAULT),
+                 H5Gclose);
+    if (!group.valid()) {
+      target.refuse("cannot create the group '{}' ({})", full, hdf5::reason());
     }
-    return object;
+    return group;
   }
 
   static Handle link_properties() {
     Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
-    H5Pset_create_intermediate_group(links.get(), 1);
     H5Pset_char_encoding(links.get(), H5T_CSET_UTF8);
     return links;
   }
 
   void set_attribute(const std::string& object_name, const std::string& name, hid_t file_type,
-                     hid_t memory, const void* value) const {
-    const Handle object = open_object(object_name);
+                     hid_t memory_type, const void* value) const {
+    const Handle object = open_object(hdf5::full_name(target.path(), object_name));
     if (name.empty()) {
-      refuse("an attribute of '{}' needs a name", object_name);
+      target.refuse("an attribute of '{}' needs a name", object_name);
     }
     if (H5Aexists(object.get(), name.c_str()) > 0) {
       H5Adelete(object.get(), name.c_str());
@@ -141,28 +89,14 @@ struct Hdf5Writer::State {
     const Handle attribute(H5Acreate2(object.get(), name.c_str(), file_type, space.get(),
                                       properties.get(), H5P_DEFAULT),
                            H5Aclose);
-    if (!attribute.valid() || H5Awrite(attribute.get(), memory, value) < 0) {
-      refuse("cannot write the attribute '{}' of '{}' ({})", name, object_name, hdf5::reason());
+    if (!attribute.valid() || H5Awrite(attribute.get(), memory_type, value) < 0) {
+      target.refuse("cannot write the attribute '{}' of '{}' ({})", name, object_name,
+                    hdf5::reason());
     }
   }
 };
 
-Hdf5Writer::Hdf5Writer(const std::string& path) : state_(std::make_unique<State>()) {
-  state_->path = path;
-  state_->partial = path + ".partial";
-  struct stat status {};
-  if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
-    state_->refuse("is a folder; a file cannot be written there");
-  }
-  state_->descriptor =
-      open(state_->partial.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
-  if (state_->descriptor < 0) {
-    state_->refuse("cannot be written: {}", std::strerror(errno));
-  }
-  if (flock(state_->descriptor, LOCK_EX | LOCK_NB) != 0) {
-    close(std::exchange(state_->descriptor, -1));
-    state_->refuse("cannot be written: another program is writing {}", state_->partial);
-  }
+Hdf5Writer::Hdf5Writer(const std::string& path) : state_(std::make_unique<State>(path)) {
   const Session session;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   // The structures of 1.8 carry checksums and take attributes of any length.
@@ -170,37 +104,37 @@ Hdf5Writer::Hdf5Writer(const std::string& path) : state_(std::make_unique<State>
   state_->memory.use(access.get());
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
   H5Pset_obj_track_times(creation.get(), false);  // the same content gives the same bytes
-  state_->file = Handle(
-      H5Fcreate(state_->partial.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose);
+  // The library reads a file of the name it is given into memory before it starts afresh: the
+  // partial file is empty.
+  const std::string name = path + ".partial";
+  state_->file =
+      Handle(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose);
   if (!state_->file.valid()) {
-    state_->discard();
-    state_->refuse("cannot be written ({})", hdf5::reason());
+    state_->target.refuse("cannot be written ({})", hdf5::reason());
   }
 }
 
 Hdf5Writer::~Hdf5Writer() {
-  {
-    const Session session;
-    state_->file.close();
-  }
-  state_->discard();
+  const Session session;
+  state_->file.close();
 }
 
-const std::string& Hdf5Writer::path() const { return state_->path; }
+const std::string& Hdf5Writer::path() const { return state_->target.path(); }
 
 void Hdf5Writer::write(const std::string& name, const Tensor& tensor) {
   state_->need_open();
+  const Session session;
   const ElementType type = tensor.defined() ? element_type(tensor.dtype()) : ElementType{};
   if (type.file < 0) {
-    state_->refuse("'{}' is {}, which is not stored; f32, f64, i32, i64 and u8 are", name,
-                   describe(tensor));
+    state_->target.refuse("'{}' is {}, which is not stored; f32, f64, i32, i64 and u8 are", name,
+                          describe(tensor));
   }
   const Tensor elements = tensor.contiguous();
-  const Session session;
-  const std::string full = hdf5::full_name(state_->path, name);
+  const std::string full = hdf5::full_name(state_->target.path(), name);
   if (hdf5::exists(state_->file.get(), full)) {
-    state_->refuse("'{}' is written already", full);
+    state_->target.refuse("'{}' is written already", full);
   }
+  state_->open_object(hdf5::parent(full));
   hsize_t extents[kMaxRank] = {};
   for (int d = 0; d < tensor.rank(); ++d) {
     extents[d] = static_cast<hsize_t>(tensor.shape()[d]);
@@ -215,13 +149,13 @@ void Hdf5Writer::write(const std::string& name, const Tensor& tensor) {
                             properties.get(), H5P_DEFAULT),
                  H5Dclose);
   if (!dataset.valid()) {
-    state_->refuse("cannot create the dataset '{}' ({})", full, hdf5::reason());
+    state_->target.refuse("cannot create the dataset '{}' ({})", full, hdf5::reason());
   }
   const bool written = elements.numel() == 0 || H5Dwrite(dataset.get(), type.memory, H5S_ALL,
                                                          H5S_ALL, H5P_DEFAULT, elements.raw()) >= 0;
   if (!written || !dataset.close()) {
-    state_->refuse("cannot write the dataset '{}' of {} ({})", full, describe(tensor),
-                   hdf5::reason());
+    state_->target.refuse("cannot write the dataset '{}' of {} ({})", full, describe(tensor),
+                          hdf5::reason());
   }
 }
 
@@ -243,8 +177,9 @@ void Hdf5Writer::set_text(const std::string& object, const std::string& attribut
   state_->need_open();
   if (value.find('\0') != std::string::npos ||
       value.size() > std::numeric_limits<std::uint32_t>::max()) {
-    state_->refuse("the text for the attribute '{}' of '{}' holds a zero byte or is too long",
-                   attribute, object);
+    state_->target.refuse(
+        "the text for the attribute '{}' of '{}' holds a zero byte or is too long", attribute,
+        object);
   }
   const Session session;
   // Of fixed length: the length of a variable one is kept apart from its characters in the file,
@@ -261,25 +196,11 @@ void Hdf5Writer::commit() {
   {
     const Session session;
     if (!state_->file.close()) {
-      state_->refuse("cannot be completed ({})", hdf5::reason());
+      state_->target.refuse("cannot be completed ({})", hdf5::reason());
     }
   }
-  const std::span<const std::byte> bytes = state_->memory.bytes();
-  int error = ftruncate(state_->descriptor, 0) == 0 ? 0 : errno;
-  error = error == 0 ? write_all(state_->descriptor, bytes) : error;
-  if (error == 0 && fsync(state_->descriptor) != 0) {
-    error = errno;
-  }
-  if (error != 0) {
-    state_->refuse(
-        "{} bytes cannot be written to {}: {}; what was at this path before is untouched",
-        bytes.size(), state_->partial, std::strerror(error));
-  }
-  if (std::rename(state_->partial.c_str(), state_->path.c_str()) != 0) {
-    state_->refuse("cannot be put in place: {}", std::strerror(errno));
-  }
-  close(std::exchange(state_->descriptor, -1));
-  sync_folder(folder_of(state_->path));
+  state_->target.write(state_->memory.bytes());
+  state_->target.commit();
 }
 
 }  // namespace basin

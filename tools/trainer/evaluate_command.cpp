@@ -1,0 +1,176 @@
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "nn/checkpoint.h"
+#include "tensor/device.h"
+#include "tensor/error.h"
+#include "tools/report/text_file.h"
+#include "tools/trainer/arguments.h"
+#include "tools/trainer/commands.h"
+#include "tools/trainer/experiment.h"
+#include "tools/trainer/memory.h"
+#include "tools/trainer/progress.h"
+#include "tools/trainer/results.h"
+#include "tools/trainer/run_folder.h"
+#include "tools/trainer/settings.h"
+#include "tools/trainer/usage_error.h"
+#include "tools/trainer/values.h"
+
+namespace basin::trainer {
+
+namespace {
+
+const Syntax kSyntax = {
+    "evaluate",
+    "Evaluates a checkpoint on the task it was trained for; task and model are rebuilt from the\n"
+    "settings in the checkpoint.",
+    "",
+    {{"checkpoint", "FILE", "a checkpoint.h5, or the folder of a run"},
+     {"split", "NAME", "validation or test [test]"},
+     {"examples", "N", "how many; 0: all [as the run did]"},
+     {"data", "FILE", "the file to read [as the run did]"},
+     {"batch", "N", "examples at a time [as the run did]"},
+     {"threads", "N", "of the CPU [one per core]"},
+     {"task", "NAME", "refuse a checkpoint of another task"},
+     {"backbone", "NAME", "refuse a checkpoint of another backbone"},
+     {"out", "FILE", "write the figures as JSON, too"}},
+    false};
+
+std::string checkpoint_path(const Arguments& arguments) {
+  const std::string& path = arguments.value("checkpoint");
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored)
+             ? (std::filesystem::path(path) / run_files::kCheckpoint).string()
+             : path;
+}
+
+void refuse_other(const std::string& path, const char* what, const std::string& stored,
+                  const std::string& asked) {
+  if (stored != asked) {
+    throw FileError(
+        fmt::format("{} holds a model with the {} '{}', not '{}'", path, what, stored, asked));
+  }
+}
+
+// The settings in the checkpoint, of which the arguments change what does not change the model.
+Configuration stored_configuration(const std::string& path, const std::string& text) {
+  try {
+    return make_configuration(given_by_ini(text, "settings"));
+  } catch (const UsageError& error) {
+    throw FileError(fmt::format("{} cannot be used by this program: {}", path, error.what()));
+  }
+}
+
+Configuration read_configuration(const std::string& path, const std::string& text,
+                                 const Arguments& arguments) {
+  Configuration c = stored_configuration(path, text);
+  refuse_other(path, "task", c.task, arguments.value_or("task", c.task));
+  refuse_other(path, "backbone", c.backbone, arguments.value_or("backbone", c.backbone));
+  c.threads = 0;
+  for (const char* name : {"data", "batch", "threads"}) {
+    if (!arguments.has(name)) {
+      continue;
+    }
+    const Setting& setting = *find_setting(name);
+    const std::string origin = std::string("--").append(name);
+    if (const std::string reason = setting.no_effect(c); !reason.empty()) {
+      wrong_usage("{} would have no effect: {}", origin, reason);
+    }
+    setting.read(c, arguments.value(name), origin);
+  }
+  return c;
+}
+
+Experiment rebuild(const std::string& path, const Configuration& configuration) {
+  try {
+    return make_experiment(configuration);
+  } catch (const UsageError& error) {
+    throw FileError(fmt::format("{} cannot be used by this program: {}", path, error.what()));
+  }
+}
+
+nlohmann::ordered_json to_json(const std::vector<tasks::Metric>& metrics) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const tasks::Metric& metric : metrics) {
+    list.push_back({{"name", metric.name}, {"value", metric.value}});
+  }
+  return list;
+}
+
+void write_json(const std::string& path, const std::string& checkpoint, std::int64_t step,
+                const Configuration& c, tasks::Split split, const tasks::Evaluation& evaluation,
+                const tasks::Task& task) {
+  using Json = nlohmann::ordered_json;
+  const Json json = {
+      {"program", "basin trainer"},
+      {"version", BASIN_VERSION},
+      {"checkpoint", checkpoint},
+      {"step", step},
+      {"task", c.task},
+      {"backbone", c.backbone},
+      {name_of(split),
+       {{"examples", evaluation.examples},
+        {"loss", evaluation.loss},
+        {"metrics", to_json(evaluation.metrics)}}},
+      {"baselines", to_json(task.baselines())},
+      {"higher_is_better", task.higher_is_better()},
+  };
+  report::write_text(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace
+
+void evaluate_command(const std::vector<std::string>& words) {
+  const Arguments arguments(kSyntax, words);
+  if (arguments.has("help")) {
+    fmt::print("{}", help_text(kSyntax));
+    return;
+  }
+  const std::string path = checkpoint_path(arguments);
+  const tasks::Split splits[] = {tasks::Split::validation, tasks::Split::test};
+  const tasks::Split split =
+      splits[read_choice(arguments.value_or("split", "test"), {"validation", "test"}, "--split")];
+  std::int64_t examples = -1;
+  if (arguments.has("examples")) {
+    examples = read_whole(arguments.value("examples"), 0, INT64_MAX, "--examples");
+  }
+  for (const char* name : {"task", "backbone"}) {
+    if (arguments.has(name)) {
+      const std::string origin = std::string("--").append(name);
+      (name == std::string("task") ? check_task : check_backbone)(arguments.value(name), origin);
+    }
+  }
+  const std::string out = arguments.value_or("out", "");
+  if (!out.empty()) {
+    report::check_writable(out);
+  }
+
+  const nn::TrainingState state = nn::read_training_state(path);
+  const Configuration c = read_configuration(path, state.configuration, arguments);
+  if (examples < 0) {
+    examples = split == tasks::Split::test ? c.test_examples : c.eval_examples;
+  }
+  check_memory(c, false);
+  Experiment experiment = rebuild(path, c);
+  nn::load_checkpoint(path, *experiment.model, nullptr);
+
+  tasks::Evaluation evaluation;
+  {
+    Progress progress(false, state.step, c.steps, 1);
+    evaluation = tasks::evaluate(*experiment.model, *experiment.task, split, c.batch, examples,
+                                 [&](std::int64_t done, std::int64_t total) {
+                                   progress.evaluating(name_of(split), done, total);
+                                   return true;
+                                 });
+  }
+  fmt::print("{} on {}, step {} of {}, {} examples\n\n", c.backbone, c.task, state.step, c.steps,
+             evaluation.examples);
+  fmt::print("{}", results_table(name_of(split), evaluation.metrics, evaluation.loss,
+                                 experiment.task->baselines()));
+  if (!out.empty()) {
+    write_json(out, path, state.step, c, split, evaluation, *experiment.task);
+  }
+}
+
+}  // namespace basin::trainer

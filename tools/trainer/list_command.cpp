@@ -1,0 +1,76 @@
+#include <fstream>
+
+#include "nn/backbone.h"
+#include "tasks/task.h"
+#include "tensor/device.h"
+#include "tools/trainer/arguments.h"
+#include "tools/trainer/commands.h"
+#include "tools/trainer/usage_error.h"
+#include "tools/trainer/values.h"
+
+namespace basin::trainer {
+
+namespace {
+
+const Syntax kSyntax = {"list",
+                        "Shows the tasks, the backbones and the devices, or one of these.\n"
+                        "TOPIC: tasks, backbones or devices.",
+                        "[TOPIC]",
+                        {},
+                        false};
+
+void list_tasks() {
+  fmt::print("Tasks (--task)\n");
+  for (const tasks::TaskKind& kind : tasks::task_kinds()) {
+    fmt::print("  {:<17} {}\n", kind.name, kind.description);
+  }
+}
+
+void list_backbones() {
+  fmt::print("Backbones (--backbone), L: the length\n");
+  for (const nn::BackboneKind& kind : nn::backbone_kinds()) {
+    fmt::print("  {:<17} {}\n", kind.name, kind.description);
+  }
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.compare(0, 10, "model name") == 0 && colon != std::string::npos) {
+      return fmt::format(", {}", line.substr(colon + 2));
+    }
+  }
+  return "";
+}
+
+void list_devices() {
+  fmt::print("Devices\n");
+  fmt::print("  {:<17} {} threads{}\n", name_of(Device::cpu), threads(), processor_name());
+  fmt::print("  {:<17} not available: this program was built without CUDA\n", "cuda");
+}
+
+}  // namespace
+
+void list_command(const std::vector<std::string>& words) {
+  const Arguments arguments(kSyntax, words);
+  if (arguments.has("help")) {
+    fmt::print("{}", help_text(kSyntax));
+    return;
+  }
+  void (*const topics[])() = {list_tasks, list_backbones, list_devices};
+  const std::vector<std::string> names = {"tasks", "backbones", "devices"};
+  if (arguments.operands().size() > 1) {
+    wrong_usage("'list' takes one topic, not {}", arguments.operands().size());
+  }
+  if (!arguments.operands().empty()) {
+    topics[read_choice(arguments.operands().front(), names, "the topic")]();
+    return;
+  }
+  for (std::size_t n = 0; n < names.size(); ++n) {
+    fmt::print("{}", n == 0 ? "" : "\n");
+    topics[n]();
+  }
+}
+
+}  // namespace basin::trainer

@@ -1,0 +1,313 @@
+#include "tools/trainer/settings.h"
+
+#include <algorithm>
+
+#include "nn/backbone.h"
+#include "tasks/task.h"
+#include "tools/trainer/suggest.h"
+#include "tools/trainer/usage_error.h"
+#include "tools/trainer/values.h"
+
+namespace basin::trainer {
+
+namespace {
+
+// Bounds that no real run meets; they keep products of settings below 2^63.
+constexpr std::int64_t kMostLength = std::int64_t{1} << 20;
+constexpr std::int64_t kMostVocabulary = std::int64_t{1} << 24;
+constexpr std::int64_t kMostWidth = std::int64_t{1} << 16;
+constexpr std::int64_t kMostSteps = 1'000'000'000'000;
+
+using Reason = std::function<std::string(const Configuration&)>;
+
+std::string always(const Configuration&) { return ""; }
+
+std::string if_reads_data(const Configuration& c) {
+  return tasks::task_kind(c.task).needs_data
+             ? ""
+             : fmt::format("the task '{}' generates its data", c.task);
+}
+
+std::string if_has_vocabulary(const Configuration& c) {
+  const tasks::TaskKind& kind = tasks::task_kind(c.task);
+  return kind.has_vocabulary ? ""
+                             : fmt::format("the vocabulary of the task '{}' is always {}", c.task,
+                                           kind.default_vocabulary);
+}
+
+std::string if_association(const Configuration& c) {
+  return nn::backbone_kind(c.backbone).is_association
+             ? ""
+             : fmt::format("the backbone '{}' has no heads", c.backbone);
+}
+
+std::string if_has_temperature(const Configuration& c) {
+  const nn::BackboneKind& kind = nn::backbone_kind(c.backbone);
+  return kind.is_association && kind.defaults.separation == Separation::softmax
+             ? ""
+             : fmt::format(
+                   "the backbone '{}' has no softmax and so neither an inverse temperature "
+                   "nor update steps",
+                   c.backbone);
+}
+
+std::string if_may_look_ahead(const Configuration& c) {
+  return nn::backbone_kind(c.backbone).is_association
+             ? ""
+             : fmt::format("the backbone '{}' always reads from left to right", c.backbone);
+}
+
+std::string if_rate_falls(const Configuration& c) {
+  return c.schedule == nn::ScheduleKind::cosine ? "" : "a constant learning rate does not fall";
+}
+
+Setting whole(const char* section, const char* name, std::int64_t Configuration::*member,
+              std::int64_t least, std::int64_t most, const char* help, Reason no_effect = always) {
+  return {name,
+          section,
+          "N",
+          help,
+          [=](Configuration& c, const std::string& text, const std::string& origin) {
+            c.*member = read_whole(text, least, most, origin);
+          },
+          [=](const Configuration& c) { return fmt::format("{}", c.*member); },
+          std::move(no_effect)};
+}
+
+// A number for which `fits` holds; `range` says so in words.
+Setting real(const char* section, const char* name, double Configuration::*member,
+             bool (*fits)(double), const char* range, const char* help, Reason no_effect = always) {
+  return {name,
+          section,
+          "X",
+          help,
+          [=](Configuration& c, const std::string& text, const std::string& origin) {
+            const double value = read_real(text, origin);
+            if (!fits(value)) {
+              wrong_usage("{} must be {}, not {}", origin, range, text);
+            }
+            c.*member = value;
+          },
+          [=](const Configuration& c) { return write_real(c.*member); },
+          std::move(no_effect)};
+}
+
+template <class Enum>
+Setting choice(const char* section, const char* name, Enum Configuration::*member,
+               std::vector<std::pair<std::string, Enum>> choices, const char* help,
+               Reason no_effect = always) {
+  std::vector<std::string> names;
+  for (const auto& [text, value] : choices) {
+    names.push_back(text);
+  }
+  return {name,
+          section,
+          "NAME",
+          help,
+          [=](Configuration& c, const std::string& text, const std::string& origin) {
+            c.*member = choices[read_choice(text, names, origin)].second;
+          },
+          [=](const Configuration& c) {
+            const auto found = std::find_if(choices.begin(), choices.end(), [&](const auto& known) {
+              return known.second == c.*member;
+            });
+            return found->first;
+          },
+          std::move(no_effect)};
+}
+
+bool is_fraction(double value) { return value >= 0.0 && value <= 1.0; }
+bool is_below_one(double value) { return value >= 0.0 && value < 1.0; }
+bool is_positive(double value) { return value > 0.0; }
+bool is_not_negative(double value) { return value >= 0.0; }
+
+// The name of something that has a table of its own.
+Setting name_in(const char* name, std::string Configuration::*member,
+                void (*check)(const std::string&, const std::string&), const char* section,
+                const char* help) {
+  return {name,
+          section,
+          "NAME",
+          help,
+          [=](Configuration& c, const std::string& text, const std::string& origin) {
+            check(text, origin);
+            c.*member = text;
+          },
+          [=](const Configuration& c) { return c.*member; },
+          always};
+}
+
+Setting data_setting() {
+  return {"data",
+          "Task",
+          "FILE",
+          "the file to read; also looked for below $BASIN_DATA",
+          [](Configuration& c, const std::string& text, const std::string& origin) {
+            if (text.empty()) {
+              wrong_usage("{} is empty; it must be the path of a file", origin);
+            }
+            c.data = text;
+          },
+          [](const Configuration& c) { return c.data; },
+          if_reads_data};
+}
+
+Setting beta_setting() {
+  return {"beta",
+          "Model",
+          "X",
+          "inverse temperature, or its start where it is learned; auto: "
+          "1/sqrt(width/heads)",
+          [](Configuration& c, const std::string& text, const std::string& origin) {
+            if (text == "auto") {
+              c.beta = 0.0;
+              return;
+            }
+            c.beta = read_real(text, origin + " (if it is not auto)");
+            if (!(c.beta > 0.0)) {
+              wrong_usage("{} must be above 0 or auto, not {}", origin, text);
+            }
+          },
+          [](const Configuration& c) { return c.beta == 0.0 ? "auto" : write_real(c.beta); },
+          if_has_temperature};
+}
+
+Setting seed_setting() {
+  return {"seed",
+          "Training",
+          "N",
+          "of generated data, weights, order of the examples and dropout",
+          [](Configuration& c, const std::string& text, const std::string& origin) {
+            c.seed = read_seed(text, origin);
+          },
+          [](const Configuration& c) { return fmt::format("{}", c.seed); },
+          always};
+}
+
+Setting threads_setting() {
+  return {
+      "threads",
+      "Run",
+      "N",
+      "of the CPU; auto: one per core. The results do not depend on it",
+      [](Configuration& c, const std::string& text, const std::string& origin) {
+        c.threads = text == "auto" ? 0 : read_whole(text, 1, 1024, origin);
+      },
+      [](const Configuration& c) { return c.threads == 0 ? "auto" : fmt::format("{}", c.threads); },
+      always};
+}
+
+template <class Kind>
+void check_name(const std::vector<Kind>& kinds, const char* what, const std::string& name,
+                const std::string& origin) {
+  std::vector<std::string> names;
+  for (const Kind& kind : kinds) {
+    names.push_back(kind.name);
+  }
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    wrong_usage("{}: there is no {} '{}'{} ('trainer list' describes them)", origin, what, name,
+                suggestion(name, names));
+  }
+}
+
+std::vector<Setting> make_settings() {
+  using C = Configuration;
+  using nn::PositionKind;
+  using nn::ScheduleKind;
+  return {
+      name_in("task", &C::task, check_task, "Task", "what to learn; see 'trainer list tasks'"),
+      data_setting(),
+      whole("Task", "length", &C::length, 1, kMostLength, "tokens of context"),
+      whole("Task", "vocabulary", &C::vocabulary, 1, kMostVocabulary, "different tokens",
+            if_has_vocabulary),
+
+      name_in("backbone", &C::backbone, check_backbone, "Model",
+              "what mixes positions; see 'trainer list backbones'"),
+      whole("Model", "width", &C::width, 1, kMostWidth, "numbers per position"),
+      whole("Model", "layers", &C::layers, 1, 1024, "residual blocks"),
+      whole("Model", "heads", &C::heads, 1, kMostWidth, "heads per layer; divides the width",
+            if_association),
+      whole("Model", "mlp-ratio", &C::mlp_ratio, 1, 1024, "hidden width of the MLP over the width"),
+      choice<PositionKind>("Model", "positions", &C::positions,
+                           {{"learned", PositionKind::learned},
+                            {"sinusoidal", PositionKind::sinusoidal},
+                            {"none", PositionKind::none}},
+                           "learned, sinusoidal or none"),
+      real("Model", "dropout", &C::dropout, is_below_one, "at least 0 and below 1",
+           "probability of zeroing an element"),
+      beta_setting(),
+      choice<LearnedBeta>(
+          "Model", "learned-beta", &C::learned_beta,
+          {{"none", LearnedBeta::none}, {"layer", LearnedBeta::layer}, {"head", LearnedBeta::head}},
+          "one inverse temperature to learn per layer or head, or none", if_has_temperature),
+      whole("Model", "update-steps", &C::update_steps, 1, 1024, "retrieval steps per layer",
+            if_has_temperature),
+      choice<bool>("Model", "causal", &C::causal, {{"yes", true}, {"no", false}},
+                   "yes: positions see only what comes before them", if_may_look_ahead),
+
+      whole("Training", "batch", &C::batch, 1, 1 << 20, "examples per step"),
+      whole("Training", "steps", &C::steps, 1, kMostSteps, "updates of the weights"),
+      real("Training", "learning-rate", &C::learning_rate, is_positive, "above 0",
+           "after the warm-up"),
+      choice<ScheduleKind>("Training", "schedule", &C::schedule,
+                           {{"constant", ScheduleKind::constant}, {"cosine", ScheduleKind::cosine}},
+                           "of the learning rate after the warm-up: constant or cosine"),
+      whole("Training", "warmup", &C::warmup, 0, kMostSteps,
+            "steps in which the learning rate rises from 0"),
+      real("Training", "final-fraction", &C::final_fraction, is_fraction, "between 0 and 1",
+           "the last learning rate of the cosine over the highest", if_rate_falls),
+      real("Training", "weight-decay", &C::weight_decay, is_not_negative, "at least 0",
+           "AdamW: decoupled decay"),
+      real("Training", "clip", &C::clip, is_not_negative, "at least 0",
+           "largest gradient norm; 0: no clipping"),
+      real("Training", "beta1", &C::beta1, is_below_one, "at least 0 and below 1",
+           "AdamW: memory of the gradient"),
+      real("Training", "beta2", &C::beta2, is_below_one, "at least 0 and below 1",
+           "AdamW: memory of its square"),
+      seed_setting(),
+      choice<DType>("Training", "dtype", &C::dtype, {{"f32", DType::f32}, {"f64", DType::f64}},
+                    "element type: f32 or f64"),
+
+      whole("Run", "log-every", &C::log_every, 1, kMostSteps, "steps between lines of metrics.csv"),
+      whole("Run", "eval-every", &C::eval_every, 0, kMostSteps,
+            "steps between validations; 0: only before the first and after the last step"),
+      whole("Run", "eval-examples", &C::eval_examples, 0, kMostSteps,
+            "examples of a validation; 0: all"),
+      whole("Run", "test-examples", &C::test_examples, 0, kMostSteps,
+            "examples of the test at the end; 0: all"),
+      whole("Run", "checkpoint-every", &C::checkpoint_every, 0, kMostSteps,
+            "steps between checkpoints; 0: only after the last step"),
+      threads_setting(),
+  };
+}
+
+}  // namespace
+
+const std::vector<Setting>& settings() {
+  static const std::vector<Setting> all = make_settings();
+  return all;
+}
+
+const Setting* find_setting(const std::string& name) {
+  const auto found = std::find_if(settings().begin(), settings().end(),
+                                  [&](const Setting& setting) { return setting.name == name; });
+  return found == settings().end() ? nullptr : &*found;
+}
+
+std::vector<std::string> setting_names() {
+  std::vector<std::string> names;
+  for (const Setting& setting : settings()) {
+    names.push_back(setting.name);
+  }
+  return names;
+}
+
+void check_task(const std::string& name, const std::string& origin) {
+  check_name(tasks::task_kinds(), "task", name, origin);
+}
+
+void check_backbone(const std::string& name, const std::string& origin) {
+  check_name(nn::backbone_kinds(), "backbone", name, origin);
+}
+
+}  // namespace basin::trainer

@@ -1,0 +1,179 @@
+#include <csignal>
+#include <filesystem>
+#include <system_error>
+
+#include "nn/backbone.h"
+#include "tensor/device.h"
+#include "tensor/error.h"
+#include "tools/report/gnuplot.h"
+#include "tools/report/text_file.h"
+#include "tools/trainer/arguments.h"
+#include "tools/trainer/commands.h"
+#include "tools/trainer/curve_plot.h"
+#include "tools/trainer/experiment.h"
+#include "tools/trainer/memory.h"
+#include "tools/trainer/results.h"
+#include "tools/trainer/run_folder.h"
+#include "tools/trainer/settings.h"
+#include "tools/trainer/training_session.h"
+#include "tools/trainer/usage_error.h"
+
+namespace basin::trainer {
+
+namespace {
+
+const Syntax kSyntax = {
+    "train",
+    "Trains a backbone on a task and writes metrics.csv, metrics.jsonl, summary.json, the\n"
+    "configuration that repeats the run (config.ini), a checkpoint and a plot. Defaults are in\n"
+    "brackets, first the general one.",
+    "",
+    {{"out", "DIR", "the folder of the run; created if it is not there"},
+     {"overwrite", "", "replace the run that the folder holds"},
+     {"resume", "", "continue the run that the folder holds; settings stay as they are"},
+     {"quiet", "", "print nothing but errors"}},
+    true};
+
+// The folder's configuration. Settings that were given must say the same, but for the threads.
+Configuration resumed_configuration(const RunFolder& folder, const GivenValues& given) {
+  const std::string path = folder.file(run_files::kConfiguration);
+  if (folder.has(run_files::kSummary)) {
+    throw FileError(
+        fmt::format("the run in {} is finished; there is nothing to resume", folder.path()));
+  }
+  if (!folder.has(run_files::kCheckpoint)) {
+    throw FileError(
+        fmt::format("the run in {} ended before its first checkpoint; start it again "
+                    "with --overwrite",
+                    folder.path()));
+  }
+  Configuration stored = make_configuration(given_by_ini(report::read_text(path), path));
+  Configuration wanted = stored;
+  for (const auto& [name, value] : given) {
+    const Setting& setting = *find_setting(name);
+    setting.read(wanted, value.text, value.origin);
+    if (name == "data") {
+      wanted.data = find_data(wanted.data).kept;
+    }
+    if (name != "threads" && setting.write(wanted) != setting.write(stored)) {
+      wrong_usage("{} {} cannot be changed by --resume: the run in {} has {}", value.origin,
+                  value.text, folder.path(), setting.write(stored));
+    }
+  }
+  stored.threads = wanted.threads;
+  return stored;
+}
+
+Experiment make_trainable(const Configuration& c) {
+  check_memory(c, true);
+  Experiment experiment = make_experiment(c);
+  if (const std::int64_t examples = experiment.task->examples(tasks::Split::train);
+      c.batch > examples) {
+    wrong_usage("--batch {} is more than the task '{}' has to train on here, {} examples", c.batch,
+                c.task, examples);
+  }
+  return experiment;
+}
+
+std::string model_text(const Experiment& experiment) {
+  const Configuration& c = experiment.configuration;
+  const bool has_heads = nn::backbone_kind(c.backbone).is_association;
+  return fmt::format("{}: {} layers, width {}{}; {} parameters", c.backbone, c.layers, c.width,
+                     has_heads ? fmt::format(", {} heads", c.heads) : "",
+                     experiment.model->parameter_count());
+}
+
+std::string baselines_text(const tasks::Task& task) {
+  std::string text;
+  for (const tasks::Metric& baseline : task.baselines()) {
+    text += fmt::format("{}{} {:.4f}", text.empty() ? "" : ", ", baseline.name, baseline.value);
+  }
+  return fmt::format("{} ({})", text, task.metric_name());
+}
+
+void print_header(const Experiment& experiment, const RunFolder& folder) {
+  const Configuration& c = experiment.configuration;
+  const tasks::Task& task = *experiment.task;
+  const std::int64_t examples = task.examples(tasks::Split::train);
+  fmt::print("task       {}: length {}, vocabulary {}, {} training examples\n", c.task, c.length,
+             task.vocabulary(), examples);
+  fmt::print("backbone   {}\n", model_text(experiment));
+  fmt::print("device     {}, {} threads, {}\n", name_of(Device::cpu), threads(), name_of(c.dtype));
+  fmt::print("training   {} steps of {} examples, {:.2f} epochs, learning rate {}, seed {}\n",
+             c.steps, c.batch,
+             static_cast<double>(c.steps) / static_cast<double>(examples / c.batch),
+             c.learning_rate, c.seed);
+  fmt::print("baselines  {}\n", baselines_text(task));
+  fmt::print("output     {}\n", folder.path());
+}
+
+void print_result(const Summary& summary) {
+  fmt::print("\n{}\n", results_table("test", summary.metrics, summary.loss, summary.baselines));
+  fmt::print("{} steps in {}, {} tokens/s while training, at most {:.0f} MB of tensors\n",
+             summary.steps, duration_text(summary.seconds), amount_text(summary.tokens_per_second),
+             static_cast<double>(summary.peak_memory_bytes) / 1e6);
+}
+
+}  // namespace
+
+void train_command(const std::vector<std::string>& words) {
+  const Arguments arguments(kSyntax, words);
+  if (arguments.has("help")) {
+    fmt::print("{}", help_text(kSyntax));
+    return;
+  }
+  const bool resume = arguments.has("resume");
+  const bool quiet = arguments.has("quiet");
+  if (resume && arguments.has("overwrite")) {
+    wrong_usage("--resume and --overwrite exclude each other");
+  }
+  const std::string& out = arguments.value("out");
+  // A reader of our lines that goes away must not end the training.
+  std::signal(SIGPIPE, SIG_IGN);
+
+  // Whatever is wrong with the settings or the data is found before the folder is touched.
+  Experiment experiment;
+  std::error_code ignored;
+  if (!resume) {
+    experiment = make_trainable(make_configuration(arguments.settings()));
+  }
+  if (resume &&
+      !std::filesystem::exists(std::filesystem::path(out) / run_files::kConfiguration, ignored)) {
+    throw FileError(fmt::format("{} holds no run to resume", out));
+  }
+  const RunFolder folder(out);
+  if (resume) {
+    experiment = make_trainable(resumed_configuration(folder, arguments.settings()));
+  } else if (folder.has_run()) {
+    if (!arguments.has("overwrite")) {
+      throw FileError(
+          fmt::format("{} already holds a run; --overwrite replaces it, --resume "
+                      "continues it",
+                      out));
+    }
+    folder.clear();
+  }
+  if (!quiet) {
+    print_header(experiment, folder);
+    std::fflush(stdout);
+  }
+  if (!resume) {
+    report::write_text(folder.file(run_files::kConfiguration), to_ini(experiment.configuration));
+    write_curve_script(folder, experiment.configuration, *experiment.task);
+  }
+  Summary summary;
+  {
+    TrainingSession session(experiment, folder, resume, quiet);
+    summary = session.run();
+  }
+  const std::string no_plot = report::run_gnuplot(folder.path(), run_files::kCurveScript);
+  if (!quiet) {
+    print_result(summary);
+    if (!no_plot.empty()) {
+      fmt::print("no {}: {}; the data are in {}, the script is {}\n", run_files::kCurve, no_plot,
+                 run_files::kMetricsCsv, run_files::kCurveScript);
+    }
+  }
+}
+
+}  // namespace basin::trainer

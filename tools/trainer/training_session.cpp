@@ -1,0 +1,231 @@
+#include "tools/trainer/training_session.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "tensor/allocator.h"
+#include "tensor/device.h"
+#include "tensor/error.h"
+
+namespace basin::trainer {
+
+namespace {
+
+// How to write a word on a command line.
+std::string shell_word(const std::string& word) {
+  const char* plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./+,:@%=";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
+    return word;
+  }
+  std::string quoted = "'";
+  for (const char c : word) {
+    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return quoted + "'";
+}
+
+// The rows of an earlier session up to its last checkpoint; what came later happens again.
+std::vector<MetricsRow> rows_until(const RunFolder& folder, std::int64_t step) {
+  std::vector<MetricsRow> kept;
+  const std::string path = folder.file(run_files::kMetricsCsv);
+  if (folder.has(run_files::kMetricsCsv)) {
+    for (MetricsRow& row : read_metrics(path)) {
+      if (row.step <= step && row.split != name_of(tasks::Split::test)) {
+        kept.push_back(std::move(row));
+      }
+    }
+  }
+  // Every run begins with an evaluation, which names the columns.
+  if (kept.empty() ? step > 0 : kept.front().metrics.empty()) {
+    throw FileError(
+        fmt::format("{} does not hold the run up to its checkpoint at step {}; start it "
+                    "again with --overwrite",
+                    path, step));
+  }
+  return kept;
+}
+
+// Over all sessions; the lines of the log are about equally many tokens.
+double mean_tokens_per_second(const std::vector<MetricsRow>& rows) {
+  double lines = 0.0;
+  double seconds_per_token = 0.0;
+  for (const MetricsRow& row : rows) {
+    if (row.tokens_per_second && *row.tokens_per_second > 0.0) {
+      lines += 1.0;
+      seconds_per_token += 1.0 / *row.tokens_per_second;
+    }
+  }
+  return lines > 0.0 ? std::round(lines / seconds_per_token) : 0.0;
+}
+
+}  // namespace
+
+TrainingSession::TrainingSession(Experiment& experiment, const RunFolder& folder, bool resume,
+                                 bool quiet)
+    : experiment_(experiment),
+      configuration_(experiment.configuration),
+      folder_(folder),
+      training_(make_training_run(experiment)),
+      // The checkpoint is loaded first, because its step says which rows stay.
+      log_((resume ? (void)training_.load(folder.file(run_files::kCheckpoint)) : (void)0,
+            folder.file(run_files::kMetricsCsv)),
+           folder.file(run_files::kMetricsJson),
+           resume ? rows_until(folder, training_.steps_done()) : std::vector<MetricsRow>()),
+      progress_(quiet, training_.steps_done(), configuration_.steps, configuration_.log_every),
+      start_(Clock::now()) {
+  if (resume) {
+    saved_step_ = training_.steps_done();
+    earlier_seconds_ = log_.rows().empty() ? 0.0 : log_.rows().back().seconds;
+  }
+  // step() reports the epoch of the step it did; the row of step s is about step s - 1.
+  epoch_ = std::max<std::int64_t>(0, training_.steps_done() - 1) / training_.batches_per_epoch();
+}
+
+double TrainingSession::seconds() const {
+  const double now = std::chrono::duration<double>(Clock::now() - start_).count();
+  return std::round((earlier_seconds_ + now) * 1000.0) / 1000.0;
+}
+
+bool TrainingSession::is_due(std::int64_t interval) const {
+  const std::int64_t step = training_.steps_done();
+  return step == configuration_.steps || (interval > 0 && step % interval == 0);
+}
+
+void TrainingSession::save() {
+  const MetricsRow* last = log_.last(tasks::Split::validation);
+  training_.save(folder_.file(run_files::kCheckpoint), to_ini(configuration_),
+                 last == nullptr ? std::vector<tasks::Metric>() : last->metrics);
+  saved_step_ = training_.steps_done();
+}
+
+void TrainingSession::save_if_due() {
+  const std::int64_t step = training_.steps_done();
+  if (step > 0 && step != saved_step_ && is_due(configuration_.checkpoint_every)) {
+    save();
+  }
+}
+
+void TrainingSession::stop_if_interrupted() {
+  if (!interrupt_.requested()) {
+    return;
+  }
+  if (saved_step_ != training_.steps_done()) {
+    save();
+  }
+  throw Interrupted(
+      fmt::format("interrupted at step {}; continue with: trainer train --resume "
+                  "--out {}",
+                  training_.steps_done(), shell_word(folder_.path())));
+}
+
+MetricsRow TrainingSession::evaluate(tasks::Split split, std::int64_t examples) {
+  const tasks::Evaluation evaluation =
+      tasks::evaluate(*experiment_.model, *experiment_.task, split, configuration_.batch, examples,
+                      [&](std::int64_t done, std::int64_t total) {
+                        progress_.evaluating(name_of(split), done, total);
+                        return !interrupt_.requested();
+                      });
+  stop_if_interrupted();
+  if (!std::isfinite(evaluation.loss)) {
+    throw tasks::Diverged(fmt::format(
+        "the {} loss became {} at step {}; try a smaller learning rate than {}", name_of(split),
+        evaluation.loss, training_.steps_done(), configuration_.learning_rate));
+  }
+  MetricsRow row;
+  row.step = training_.steps_done();
+  row.epoch = epoch_;
+  row.split = name_of(split);
+  row.loss = evaluation.loss;
+  row.metrics = evaluation.metrics;
+  row.seconds = seconds();
+  log_.add(row);
+  progress_.evaluated(name_of(split), row.step, row.loss, row.metrics.front());
+  return row;
+}
+
+void TrainingSession::validate_if_due() {
+  const MetricsRow* last = log_.last(tasks::Split::validation);
+  const std::int64_t step = training_.steps_done();
+  const bool is_done = last != nullptr && last->step == step;
+  if (!is_done && (step == 0 || is_due(configuration_.eval_every))) {
+    evaluate(tasks::Split::validation, configuration_.eval_examples);
+  }
+}
+
+void TrainingSession::train_one_step() {
+  const Clock::time_point before = Clock::now();
+  const tasks::StepReport report = training_.step();
+  const double took = std::max(1e-9, std::chrono::duration<double>(Clock::now() - before).count());
+  epoch_ = report.epoch;
+  for (std::int64_t* tokens : {&tokens_, &interval_tokens_}) {
+    *tokens += report.tokens;
+  }
+  for (double* spent : {&training_seconds_, &interval_seconds_}) {
+    *spent += took;
+  }
+  progress_.step(report, static_cast<double>(tokens_) / training_seconds_);
+  if (!is_due(configuration_.log_every)) {
+    return;
+  }
+  MetricsRow row;
+  row.step = report.step;
+  row.epoch = report.epoch;
+  row.split = name_of(tasks::Split::train);
+  row.loss = report.loss;
+  row.learning_rate = report.learning_rate;
+  row.gradient_norm = report.gradient_norm;
+  row.tokens_per_second = std::round(static_cast<double>(interval_tokens_) / interval_seconds_);
+  row.seconds = seconds();
+  log_.add(row);
+  interval_tokens_ = 0;
+  interval_seconds_ = 0.0;
+}
+
+Summary TrainingSession::run() {
+  while (true) {
+    validate_if_due();
+    save_if_due();
+    stop_if_interrupted();
+    if (training_.steps_done() >= configuration_.steps) {
+      break;
+    }
+    train_one_step();
+  }
+  evaluate(tasks::Split::test, configuration_.test_examples);
+  Summary summary = summarise();
+  write_summary(folder_.file(run_files::kSummary), summary);
+  return summary;
+}
+
+Summary TrainingSession::summarise() const {
+  const tasks::Task& task = *experiment_.task;
+  const MetricsRow* test = log_.last(tasks::Split::test);
+  const MetricsRow* best = log_.best(task.higher_is_better());
+  const std::int64_t available = task.examples(tasks::Split::test);
+  const std::int64_t wanted = configuration_.test_examples;
+  Summary s;
+  s.version = BASIN_VERSION;
+  s.task = configuration_.task;
+  s.backbone = configuration_.backbone;
+  s.parameters = experiment_.model->parameter_count();
+  s.steps = training_.steps_done();
+  s.epochs = static_cast<double>(s.steps) / static_cast<double>(training_.batches_per_epoch());
+  s.seed = configuration_.seed;
+  s.threads = threads();
+  s.loss = test->loss;
+  s.test_examples = wanted > 0 ? std::min(wanted, available) : available;
+  s.metrics = test->metrics;
+  s.baselines = task.baselines();
+  s.higher_is_better = task.higher_is_better();
+  s.best_step = best->step;
+  s.best_value = best->metrics.front().value;
+  s.seconds = test->seconds;
+  s.tokens_per_second =
+      training_seconds_ > 0.0 ? std::round(static_cast<double>(tokens_) / training_seconds_) : 0.0;
+  s.peak_memory_bytes = cpu_allocator()->stats().peak;
+  s.configuration = to_map(configuration_);
+  return s;
+}
+
+}  // namespace basin::trainer
