@@ -8,6 +8,7 @@
 #include "kernels/association/options.h"
 #include "kernels/common/dtype.h"
 #include "nn/layers/positions.h"
+#include "nn/optim/optimizer.h"
 #include "nn/optim/schedule.h"
 
 namespace basin::trainer {
@@ -30,13 +31,20 @@ struct Configuration {
   LearnedBeta learned_beta = LearnedBeta::none;
   std::int64_t update_steps = 1;
   bool causal = true;
+  bool tie_weights = false;
+  bool recompute = false;
 
   std::int64_t batch = 32;
+  std::int64_t micro_batch = 0;  ///< 0: the whole batch at once
   std::int64_t steps = 1000;
   double learning_rate = 3e-3;
   nn::ScheduleKind schedule = nn::ScheduleKind::cosine;
   std::int64_t warmup = 50;
   double final_fraction = 0.1;
+  double label_smoothing = 0.0;
+  nn::OptimizerKind optimizer = nn::OptimizerKind::adamw;
+  double momentum = 0.9;
+  bool nesterov = false;
   double weight_decay = 0.01;
   double clip = 1.0;
   double beta1 = 0.9;

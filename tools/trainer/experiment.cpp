@@ -42,6 +42,7 @@ nn::BackboneOptions backbone_options(const Configuration& c, const tasks::Task& 
   options.positions = c.positions;
   options.dropout = c.dropout;
   options.causal = c.causal;
+  options.recompute = c.recompute;
   options.dtype = c.dtype;
   if (nn::backbone_kind(c.backbone).is_association) {
     options.beta = c.beta;
@@ -96,7 +97,8 @@ Experiment make_experiment(const Configuration& configuration) {
     }
     experiment.task = tasks::make_task(options);
     experiment.model = std::make_unique<nn::LanguageModel>(
-        backbone_options(configuration, *experiment.task), configuration.seed);
+        backbone_options(configuration, *experiment.task), configuration.seed,
+        nn::HeadOptions{configuration.tie_weights, configuration.label_smoothing});
     return experiment;
   });
 }
@@ -105,8 +107,12 @@ tasks::TrainingRun make_training_run(Experiment& experiment) {
   const Configuration& c = experiment.configuration;
   tasks::TrainingOptions options;
   options.batch = c.batch;
+  options.micro_batch = c.micro_batch;
   options.seed = c.seed;
   options.schedule = {c.schedule, c.learning_rate, c.warmup, c.steps, c.final_fraction};
+  options.optimizer.kind = c.optimizer;
+  options.optimizer.momentum = c.momentum;
+  options.optimizer.nesterov = c.nesterov;
   options.optimizer.beta1 = c.beta1;
   options.optimizer.beta2 = c.beta2;
   options.optimizer.weight_decay = c.weight_decay;

@@ -58,7 +58,15 @@ std::string if_may_look_ahead(const Configuration& c) {
 }
 
 std::string if_rate_falls(const Configuration& c) {
-  return c.schedule == nn::ScheduleKind::cosine ? "" : "a constant learning rate does not fall";
+  return c.schedule != nn::ScheduleKind::constant ? "" : "a constant learning rate does not fall";
+}
+
+std::string if_sgd(const Configuration& c) {
+  return c.optimizer == nn::OptimizerKind::sgd ? "" : "only sgd has a momentum of this kind";
+}
+
+std::string if_adam(const Configuration& c) {
+  return c.optimizer != nn::OptimizerKind::sgd ? "" : "sgd keeps no running averages";
 }
 
 Setting whole(const char* section, const char* name, std::int64_t Configuration::*member,
@@ -212,6 +220,7 @@ void check_name(const std::vector<Kind>& kinds, const char* what, const std::str
 
 std::vector<Setting> make_settings() {
   using C = Configuration;
+  using nn::OptimizerKind;
   using nn::PositionKind;
   using nn::ScheduleKind;
   return {
@@ -231,8 +240,9 @@ std::vector<Setting> make_settings() {
       choice<PositionKind>("Model", "positions", &C::positions,
                            {{"learned", PositionKind::learned},
                             {"sinusoidal", PositionKind::sinusoidal},
+                            {"rotary", PositionKind::rotary},
                             {"none", PositionKind::none}},
-                           "learned, sinusoidal or none"),
+                           "learned, sinusoidal, rotary (for the kinds with heads) or none"),
       real("Model", "dropout", &C::dropout, is_below_one, "at least 0 and below 1",
            "probability of zeroing an element"),
       beta_setting(),
@@ -244,26 +254,46 @@ std::vector<Setting> make_settings() {
             if_has_temperature),
       choice<bool>("Model", "causal", &C::causal, {{"yes", true}, {"no", false}},
                    "yes: positions see only what comes before them", if_may_look_ahead),
+      choice<bool>("Model", "tie-weights", &C::tie_weights, {{"yes", true}, {"no", false}},
+                   "yes: the head multiplies by the embedding table"),
+      choice<bool>("Model", "recompute", &C::recompute, {{"yes", true}, {"no", false}},
+                   "yes: blocks are computed again in the backward pass, for less memory and the "
+                   "same results"),
 
       whole("Training", "batch", &C::batch, 1, 1 << 20, "examples per step"),
+      whole("Training", "micro-batch", &C::micro_batch, 0, 1 << 20,
+            "examples per forward pass, a part of the batch; 0: all at once"),
       whole("Training", "steps", &C::steps, 1, kMostSteps, "updates of the weights"),
       real("Training", "learning-rate", &C::learning_rate, is_positive, "above 0",
            "after the warm-up"),
       choice<ScheduleKind>("Training", "schedule", &C::schedule,
-                           {{"constant", ScheduleKind::constant}, {"cosine", ScheduleKind::cosine}},
-                           "of the learning rate after the warm-up: constant or cosine"),
+                           {{"constant", ScheduleKind::constant},
+                            {"linear", ScheduleKind::linear},
+                            {"cosine", ScheduleKind::cosine}},
+                           "of the learning rate after the warm-up: constant, linear or cosine"),
       whole("Training", "warmup", &C::warmup, 0, kMostSteps,
             "steps in which the learning rate rises from 0"),
       real("Training", "final-fraction", &C::final_fraction, is_fraction, "between 0 and 1",
-           "the last learning rate of the cosine over the highest", if_rate_falls),
+           "the last learning rate of a schedule that falls, over the highest", if_rate_falls),
+      real("Training", "label-smoothing", &C::label_smoothing, is_below_one,
+           "at least 0 and below 1", "share of the target spread over all tokens"),
+      choice<OptimizerKind>("Training", "optimizer", &C::optimizer,
+                            {{"adamw", OptimizerKind::adamw},
+                             {"adam", OptimizerKind::adam},
+                             {"sgd", OptimizerKind::sgd}},
+                            "adamw, adam or sgd"),
+      real("Training", "momentum", &C::momentum, is_below_one, "at least 0 and below 1",
+           "sgd: memory of the gradient", if_sgd),
+      choice<bool>("Training", "nesterov", &C::nesterov, {{"yes", true}, {"no", false}},
+                   "sgd: yes looks ahead along the momentum", if_sgd),
       real("Training", "weight-decay", &C::weight_decay, is_not_negative, "at least 0",
-           "AdamW: decoupled decay"),
+           "of every weight: decoupled with adamw, else added to the gradient"),
       real("Training", "clip", &C::clip, is_not_negative, "at least 0",
            "largest gradient norm; 0: no clipping"),
       real("Training", "beta1", &C::beta1, is_below_one, "at least 0 and below 1",
-           "AdamW: memory of the gradient"),
+           "adamw, adam: memory of the gradient", if_adam),
       real("Training", "beta2", &C::beta2, is_below_one, "at least 0 and below 1",
-           "AdamW: memory of its square"),
+           "adamw, adam: memory of its square", if_adam),
       seed_setting(),
       choice<DType>("Training", "dtype", &C::dtype, {{"f32", DType::f32}, {"f64", DType::f64}},
                     "element type: f32 or f64"),
