@@ -20,8 +20,8 @@ struct TrainingState {
 
 /// Writes to a temporary name, flushes, syncs and renames: `path` is the old checkpoint or the
 /// whole new one. Throws FileError.
-void save_checkpoint(const std::string& path, const LanguageModel& model, const Optimizer& optimizer,
-                     const TrainingState& state);
+void save_checkpoint(const std::string& path, const LanguageModel& model,
+                     const Optimizer& optimizer, const TrainingState& state);
 
 /// What a checkpoint says about itself, without a model. Throws FileError if the file is missing,
 /// no HDF5 file or no basin checkpoint of a version this program reads.

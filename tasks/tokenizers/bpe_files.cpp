@@ -12,8 +12,8 @@
 #include "tasks/text/read_file.h"
 #include "tasks/tokenizers/bpe_tables.h"
 #include "tasks/tokenizers/byte_alphabet.h"
-#include "tasks/tokenizers/place.h"
 #include "tasks/tokenizers/in_quotes.h"
+#include "tasks/tokenizers/place.h"
 #include "tasks/tokenizers/write_file.h"
 #include "tensor/error.h"
 

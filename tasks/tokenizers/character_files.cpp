@@ -3,8 +3,8 @@
 
 #include "tasks/text/read_file.h"
 #include "tasks/tokenizers/character_tokenizer.h"
-#include "tasks/tokenizers/place.h"
 #include "tasks/tokenizers/in_quotes.h"
+#include "tasks/tokenizers/place.h"
 #include "tasks/tokenizers/utf8.h"
 #include "tasks/tokenizers/write_file.h"
 

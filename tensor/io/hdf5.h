@@ -31,10 +31,10 @@ class Hdf5Reader {
   /// The names of the members of a group, sorted.
   std::vector<std::string> members(const std::string& group) const;
 
-  /// Shape and dtype of a dataset: 32- and 64-bit floats are f32 and f64, 8-bit unsigned, signed
-  /// 32- and 64-bit integers u8, i32, i64, two-valued enums (booleans) u8, in either byte order.
-  /// Throws FileError for other types, and for a dataset that claims more elements than the file
-  /// holds.
+  /// Shape and dtype of a dataset: IEEE half, bfloat16 (1 sign, 8 exponent and 7 fraction bits),
+  /// 32- and 64-bit floats are f16, bf16, f32 and f64, 8-bit unsigned, signed 32- and 64-bit
+  /// integers u8, i32, i64, two-valued enums (booleans) u8, in either byte order. Throws FileError
+  /// for other types, and for a dataset that claims more elements than the file holds.
   TensorInfo info(const std::string& name) const;
   /// A dataset with the dtype that info() tells, contiguous. Throws OutOfMemory too.
   Tensor read(const std::string& name) const;
@@ -67,7 +67,7 @@ class Hdf5Writer {
 
   const std::string& path() const;
 
-  /// Creates a dataset and the groups above it. f32, f64, i32, i64 and u8, any strides. Throws
+  /// Creates a dataset and the groups above it. All dtypes but boolean, any strides. Throws
   /// FileError if the name is taken or cannot be.
   void write(const std::string& name, const Tensor& tensor);
 

@@ -9,11 +9,14 @@
 #include "tensor/error.h"
 #include "tensor/io/hdf5.h"
 #include "tensor/io/hdf5_library.h"
+#include "tensor/io/hdf5_types.h"
 
 namespace basin {
 
 using hdf5::Handle;
+using hdf5::is_boolean;
 using hdf5::Session;
+using hdf5::type_name;
 
 namespace {
 
@@ -26,54 +29,6 @@ template <class... Args>
 std::uint64_t physical_memory() {
   return static_cast<std::uint64_t>(std::max(1L, sysconf(_SC_PHYS_PAGES))) *
          static_cast<std::uint64_t>(std::max(1L, sysconf(_SC_PAGESIZE)));
-}
-
-// "a 16-bit float", for messages about types this project does not read.
-std::string type_name(hid_t type) {
-  const std::size_t bits = 8 * H5Tget_size(type);
-  switch (H5Tget_class(type)) {
-    case H5T_INTEGER:
-      return fmt::format("{} {}-bit integer",
-                         H5Tget_sign(type) == H5T_SGN_NONE ? "an unsigned" : "a signed", bits);
-    case H5T_FLOAT: return fmt::format("a {}-bit float", bits);
-    case H5T_STRING: return "a text";
-    case H5T_ENUM: return fmt::format("an enum of {} values", H5Tget_nmembers(type));
-    case H5T_COMPOUND: return "a compound type";
-    case H5T_REFERENCE: return "a reference";
-    case H5T_ARRAY: return "an array type";
-    case H5T_VLEN: return "a list of variable length";
-    default: return "a type of another class";
-  }
-}
-
-bool is_boolean(hid_t type) {
-  return H5Tget_class(type) == H5T_ENUM && H5Tget_nmembers(type) == 2 && H5Tget_size(type) == 1;
-}
-
-// The DType of a file type; false if there is none.
-bool dtype_of_file(hid_t type, DType& dtype) {
-  const std::size_t size = H5Tget_size(type);
-  const bool is_signed = H5Tget_class(type) == H5T_INTEGER && H5Tget_sign(type) == H5T_SGN_2;
-  if (H5Tget_class(type) == H5T_FLOAT && (size == 4 || size == 8)) {
-    dtype = size == 4 ? DType::f32 : DType::f64;
-  } else if (is_signed && (size == 4 || size == 8)) {
-    dtype = size == 4 ? DType::i32 : DType::i64;
-  } else if (is_boolean(type) || (H5Tget_class(type) == H5T_INTEGER && size == 1 && !is_signed)) {
-    dtype = DType::u8;
-  } else {
-    return false;
-  }
-  return true;
-}
-
-hid_t memory_type(DType dtype) {
-  switch (dtype) {
-    case DType::f32: return H5T_NATIVE_FLOAT;
-    case DType::f64: return H5T_NATIVE_DOUBLE;
-    case DType::i32: return H5T_NATIVE_INT32;
-    case DType::i64: return H5T_NATIVE_INT64;
-    default: return H5T_NATIVE_UINT8;
-  }
 }
 
 }  // namespace
@@ -155,11 +110,12 @@ struct Hdf5Reader::State {
       refuse(path, "dataset '{}' has no type or no shape", name);
     }
     TensorInfo info;
-    if (!dtype_of_file(type.get(), info.dtype)) {
-      refuse(path,
-             "dataset '{}' holds {}; only 32- and 64-bit floats, signed 32- and 64-bit integers, "
-             "8-bit unsigned integers and booleans are read",
-             name, type_name(type.get()));
+    if (!hdf5::dtype_of(type.get(), info.dtype)) {
+      refuse(
+          path,
+          "dataset '{}' holds {}; only IEEE half, bfloat16, 32- and 64-bit floats, signed 32- and "
+          "64-bit integers, 8-bit unsigned integers and booleans are read",
+          name, type_name(type.get()));
     }
     if (rank > kMaxRank) {
       refuse(path, "dataset '{}' has {} dimensions; at most {} are possible", name, rank, kMaxRank);
@@ -323,8 +279,9 @@ Tensor Hdf5Reader::read(const std::string& name) const {
   }
   const Handle type(H5Dget_type(dataset.get()), H5Tclose);
   // A boolean is read as the enum it is; its values are those of the stored bytes.
-  const hid_t memory = is_boolean(type.get()) ? type.get() : memory_type(info.dtype);
-  if (H5Dread(dataset.get(), memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.mutable_raw()) < 0) {
+  const Handle memory = hdf5::memory_type(info.dtype);
+  if (H5Dread(dataset.get(), is_boolean(type.get()) ? type.get() : memory.get(), H5S_ALL, H5S_ALL,
+              H5P_DEFAULT, tensor.mutable_raw()) < 0) {
     refuse(state_->path, "dataset '{}' of shape {} {} cannot be read ({}); the file is damaged",
            name, to_string(info.shape), name_of(info.dtype), hdf5::reason());
   }

@@ -6,32 +6,12 @@
 #include "tensor/io/hdf5.h"
 #include "tensor/io/hdf5_library.h"
 #include "tensor/io/hdf5_memory_file.h"
+#include "tensor/io/hdf5_types.h"
 
 namespace basin {
 
 using hdf5::Handle;
 using hdf5::Session;
-
-namespace {
-
-// Little-endian in the file, whatever the machine.
-struct ElementType {
-  hid_t file = -1;
-  hid_t memory = -1;
-};
-
-ElementType element_type(DType dtype) {
-  switch (dtype) {
-    case DType::f32: return {H5T_IEEE_F32LE, H5T_NATIVE_FLOAT};
-    case DType::f64: return {H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE};
-    case DType::i32: return {H5T_STD_I32LE, H5T_NATIVE_INT32};
-    case DType::i64: return {H5T_STD_I64LE, H5T_NATIVE_INT64};
-    case DType::u8: return {H5T_STD_U8LE, H5T_NATIVE_UINT8};
-    default: return {};
-  }
-}
-
-}  // namespace
 
 struct Hdf5Writer::State {
   explicit State(const std::string& path) : target(path) {}
@@ -124,10 +104,11 @@ const std::string& Hdf5Writer::path() const { return state_->target.path(); }
 void Hdf5Writer::write(const std::string& name, const Tensor& tensor) {
   state_->need_open();
   const Session session;
-  const ElementType type = tensor.defined() ? element_type(tensor.dtype()) : ElementType{};
-  if (type.file < 0) {
-    state_->target.refuse("'{}' is {}, which is not stored; f32, f64, i32, i64 and u8 are", name,
-                          describe(tensor));
+  const Handle file_type = tensor.defined() ? hdf5::file_type(tensor.dtype()) : Handle();
+  if (!file_type.valid()) {
+    state_->target.refuse(
+        "'{}' is {}, which is not stored; f32, f64, bf16, f16, i32, i64 and u8 are", name,
+        describe(tensor));
   }
   const Tensor elements = tensor.contiguous();
   const std::string full = hdf5::full_name(state_->target.path(), name);
@@ -145,13 +126,14 @@ void Hdf5Writer::write(const std::string& name, const Tensor& tensor) {
   const Handle links = State::link_properties();
   const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   H5Pset_obj_track_times(properties.get(), false);
-  Handle dataset(H5Dcreate2(state_->file.get(), full.c_str(), type.file, space.get(), links.get(),
-                            properties.get(), H5P_DEFAULT),
+  Handle dataset(H5Dcreate2(state_->file.get(), full.c_str(), file_type.get(), space.get(),
+                            links.get(), properties.get(), H5P_DEFAULT),
                  H5Dclose);
   if (!dataset.valid()) {
     state_->target.refuse("cannot create the dataset '{}' ({})", full, hdf5::reason());
   }
-  const bool written = elements.numel() == 0 || H5Dwrite(dataset.get(), type.memory, H5S_ALL,
+  const Handle memory_type = hdf5::memory_type(tensor.dtype());
+  const bool written = elements.numel() == 0 || H5Dwrite(dataset.get(), memory_type.get(), H5S_ALL,
                                                          H5S_ALL, H5P_DEFAULT, elements.raw()) >= 0;
   if (!written || !dataset.close()) {
     state_->target.refuse("cannot write the dataset '{}' of {} ({})", full, describe(tensor),

@@ -10,6 +10,7 @@ import tempfile
 import unittest
 
 TRAINER = os.path.abspath(os.environ.get("TRAINER", "build/release/bin/trainer"))
+HAS_GNUPLOT = shutil.which("gnuplot") is not None
 BACKBONES = ["rnn", "attention", "hopfield", "linear-attention"]
 
 # A run of a fraction of a second.
@@ -44,6 +45,9 @@ class TrainerCase(unittest.TestCase):
             name: value for name, value in os.environ.items()
             if name not in ("BASIN_DATA", "BASIN_THREADS")
         }
+        # Without gnuplot a run is done in half the time; tests of plots put this back.
+        self.path_with_gnuplot = self.environment["PATH"]
+        self.environment["PATH"] = self.folder
 
     def path(self, *names):
         return os.path.join(self.folder, *names)

@@ -2,9 +2,10 @@
 nothing written."""
 
 import os
+import subprocess
 import unittest
 
-from trainer_case import TINY, TrainerCase, options
+from trainer_case import TINY, TRAINER, TrainerCase, options
 
 RNN = {**TINY, "backbone": "rnn"}
 ATTENTION = {**TINY, "backbone": "attention"}
@@ -101,6 +102,8 @@ class Usage(TrainerCase):
             ({**TINY, "backbone": "linear-attention", "beta": 1}, "beta", "'linear-attention'"),
             ({**RNN, "data": "file"}, "data", "'copying'"),
             ({**RNN, "schedule": "constant", "final-fraction": 0.1}, "final-fraction", "constant"),
+            ({**RNN, "momentum": 0.9}, "momentum", "sgd"),
+            ({**RNN, "optimizer": "sgd", "beta1": 0.9}, "beta1", "sgd"),
             ({"task": "text", "backbone": "rnn", "data": "f", "vocabulary": 256}, "vocabulary",
              "'text'"),
         ]:
@@ -112,11 +115,13 @@ class Usage(TrainerCase):
         self.refuses_settings({**ATTENTION, "heads": 3}, "heads 3", "width 8")
         self.refuses_settings({**ATTENTION, "length": 7}, "even", "7")
         self.refuses_settings({**ATTENTION, "vocabulary": 3}, "vocabulary", "3")
-        self.refuses_settings({**ATTENTION, "batch": 200000}, "--batch 200000", "100000")
+        self.refuses_settings({**ATTENTION, "batch": 200000}, "batch", "200000", "100000")
+        self.refuses_settings({**ATTENTION, "micro-batch": 3}, "3", "4")
+        self.refuses_settings({**RNN, "positions": "rotary"}, "rotary", "rnn")
         self.refuses_settings({**ATTENTION, "batch": 1000000, "length": 1000}, "--batch", "--length")
         self.refuses(["train", *options(RNN), "--out", "run", "--resume", "--overwrite"], "--resume",
                      "--overwrite")
-        self.refuses(["compare", "run", "--out", "table", "--name", "a/b"], "run")
+        self.refuses(["compare", "run", "--out", "table", "--name", "a/b"], "--name a/b")
 
     def test_a_text_model_may_not_look_ahead(self):
         data = self.write("data", "abcdefgh" * 100)
@@ -194,8 +199,6 @@ class Help(TrainerCase):
 
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "w") as full:
-            import subprocess
-            from trainer_case import TRAINER
             process = subprocess.run([TRAINER, "list"], stdout=full, stderr=subprocess.PIPE)
         self.assertEqual(process.returncode, 1)
         self.assertEqual(process.stderr, b"trainer: standard output cannot be written\n")

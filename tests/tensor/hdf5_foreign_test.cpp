@@ -184,13 +184,14 @@ TEST(Hdf5Foreign, RefusesTypesItHasNoDTypeFor) {
   file.dataset("i8", H5T_STD_I8LE, H5T_NATIVE_DOUBLE, {1}, &value);
   file.dataset("u32", H5T_STD_U32LE, H5T_NATIVE_DOUBLE, {1}, &value);
   file.dataset("u64", H5T_STD_U64LE, H5T_NATIVE_DOUBLE, {1}, &value);
-  const hid_t half = H5Tcopy(H5T_IEEE_F32LE);
-  H5Tset_fields(half, 15, 10, 5, 0, 10);
-  H5Tset_precision(half, 16);
-  H5Tset_size(half, 2);
-  H5Tset_ebias(half, 15);
-  file.dataset("f16", half, H5T_NATIVE_DOUBLE, {1}, &value);
-  H5Tclose(half);
+  // Half precision with a bit of the fraction given to the exponent: neither IEEE nor bfloat16.
+  const hid_t float16 = H5Tcopy(H5T_IEEE_F32LE);
+  H5Tset_fields(float16, 15, 9, 6, 0, 9);
+  H5Tset_precision(float16, 16);
+  H5Tset_size(float16, 2);
+  H5Tset_ebias(float16, 31);
+  file.dataset("float16", float16, H5T_NATIVE_DOUBLE, {1}, &value);
+  H5Tclose(float16);
   const hid_t text = H5Tcopy(H5T_C_S1);
   H5Tset_size(text, 3);
   file.dataset("text", text, text, {1}, "abc");
@@ -209,7 +210,7 @@ TEST(Hdf5Foreign, RefusesTypesItHasNoDTypeFor) {
   refused("i8", "a signed 8-bit integer; only");
   refused("u32", "an unsigned 32-bit integer");
   refused("u64", "an unsigned 64-bit integer");
-  refused("f16", "a 16-bit float");
+  refused("float16", "a 16-bit float; only");
   refused("text", "a text");
   refused("nine", "9 dimensions; at most 8");
   refused("null", "no type or no shape");

@@ -45,7 +45,8 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 
 compiler=("${CXX:-c++}")
-flags=(-std=c++20 -Wall -Wextra -I "$repository")
+# Tests find the files they read below the repository, by a definition that CMake gives them.
+flags=(-std=c++20 -Wall -Wextra -I "$repository" "-DBASIN_SOURCE_DIR=\"$repository\"")
 # HDF5's headers lie aside where Debian keeps several versions of it.
 if hdf5="$(pkg-config --cflags hdf5 2>/dev/null)"; then
   read -r -a hdf5_flags <<<"$hdf5"

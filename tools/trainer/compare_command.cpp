@@ -250,6 +250,10 @@ void compare_command(const std::vector<std::string>& words) {
   if (arguments.operands().empty()) {
     wrong_usage("'compare' needs the folders of the runs");
   }
+  if (arguments.value_or("name", "x").find('/') != std::string::npos) {
+    wrong_usage("--name {} must not contain '/': names of files begin with it",
+                arguments.value("name"));
+  }
   std::vector<Run> runs;
   for (const std::string& folder : arguments.operands()) {
     runs.push_back(read_run(folder));
@@ -257,9 +261,6 @@ void compare_command(const std::vector<std::string>& words) {
   check_comparable(runs);
   label_runs(runs);
   const std::string name = arguments.value_or("name", runs.front().summary.task);
-  if (name.find('/') != std::string::npos) {
-    wrong_usage("--name is the beginning of names of files and cannot contain '/': {}", name);
-  }
   std::error_code code;
   fs::create_directories(out, code);
   const auto file = [&](const char* ending) { return (fs::path(out) / (name + ending)).string(); };

@@ -64,14 +64,11 @@ Configuration resumed_configuration(const RunFolder& folder, const GivenValues& 
   return stored;
 }
 
+// Finds everything that is wrong with the settings, those of the training, too.
 Experiment make_trainable(const Configuration& c) {
   check_memory(c, true);
   Experiment experiment = make_experiment(c);
-  if (const std::int64_t examples = experiment.task->examples(tasks::Split::train);
-      c.batch > examples) {
-    wrong_usage("--batch {} is more than the task '{}' has to train on here, {} examples", c.batch,
-                c.task, examples);
-  }
+  (void)make_training_run(experiment);
   return experiment;
 }
 
@@ -109,7 +106,7 @@ void print_header(const Experiment& experiment, const RunFolder& folder) {
 
 void print_result(const Summary& summary) {
   fmt::print("\n{}\n", results_table("test", summary.metrics, summary.loss, summary.baselines));
-  fmt::print("{} steps in {}, {} tokens/s while training, at most {:.0f} MB of tensors\n",
+  fmt::print("{} steps in {}, {} tokens/s while training, at most {:.1f} MB of tensors\n",
              summary.steps, duration_text(summary.seconds), amount_text(summary.tokens_per_second),
              static_cast<double>(summary.peak_memory_bytes) / 1e6);
 }

@@ -46,6 +46,12 @@ std::vector<MetricsRow> rows_until(const RunFolder& folder, std::int64_t step) {
   return kept;
 }
 
+// Puts a run where its checkpoint was written; returns the rows up to there.
+std::vector<MetricsRow> load(tasks::TrainingRun& training, const RunFolder& folder) {
+  training.load(folder.file(run_files::kCheckpoint));
+  return rows_until(folder, training.steps_done());
+}
+
 // Over all sessions; the lines of the log are about equally many tokens.
 double mean_tokens_per_second(const std::vector<MetricsRow>& rows) {
   double lines = 0.0;
@@ -67,11 +73,8 @@ TrainingSession::TrainingSession(Experiment& experiment, const RunFolder& folder
       configuration_(experiment.configuration),
       folder_(folder),
       training_(make_training_run(experiment)),
-      // The checkpoint is loaded first, because its step says which rows stay.
-      log_((resume ? (void)training_.load(folder.file(run_files::kCheckpoint)) : (void)0,
-            folder.file(run_files::kMetricsCsv)),
-           folder.file(run_files::kMetricsJson),
-           resume ? rows_until(folder, training_.steps_done()) : std::vector<MetricsRow>()),
+      log_(folder.file(run_files::kMetricsCsv), folder.file(run_files::kMetricsJson),
+           resume ? load(training_, folder) : std::vector<MetricsRow>()),
       progress_(quiet, training_.steps_done(), configuration_.steps, configuration_.log_every),
       start_(Clock::now()) {
   if (resume) {
@@ -221,8 +224,7 @@ Summary TrainingSession::summarise() const {
   s.best_step = best->step;
   s.best_value = best->metrics.front().value;
   s.seconds = test->seconds;
-  s.tokens_per_second =
-      training_seconds_ > 0.0 ? std::round(static_cast<double>(tokens_) / training_seconds_) : 0.0;
+  s.tokens_per_second = mean_tokens_per_second(log_.rows());
   s.peak_memory_bytes = cpu_allocator()->stats().peak;
   s.configuration = to_map(configuration_);
   return s;

@@ -1,0 +1,85 @@
+"""Every setting does what it says, and says what it does: in the losses and in config.ini."""
+
+import re
+import unittest
+
+from trainer_case import TINY, TrainerCase, options
+
+
+class Effects(TrainerCase):
+    def test_every_setting_changes_the_losses(self):
+        changes = {
+            "attention": {"length": 10, "vocabulary": 8, "width": 16, "layers": 2, "heads": 2,
+                          "mlp_ratio": 2, "positions": "none", "dropout": 0.5, "beta": 3,
+                          "learned_beta": "layer", "update_steps": 2, "causal": "no", "batch": 5,
+                          "learning_rate": 0.01, "schedule": "constant", "warmup": 3,
+                          "final_fraction": 0.9, "weight_decay": 0.5, "clip": 0.01, "beta1": 0.5,
+                          "beta2": 0.5, "seed": 4, "dtype": "f64", "tie_weights": "yes",
+                          "label_smoothing": 0.2, "optimizer": "adam"},
+            "hopfield": {"learned_beta": "none", "beta": 3, "update_steps": 3, "heads": 1},
+            "linear-attention": {"heads": 1, "causal": "no", "positions": "sinusoidal"},
+            "attention --optimizer sgd": {"momentum": 0.5, "nesterov": "yes", "weight_decay": 0.9},
+            "attention --positions rotary": {"heads": 2},
+            "rnn": {"width": 16, "layers": 2, "mlp_ratio": 2, "positions": "none"},
+        }
+        for backbone, settings in changes.items():
+            common = {"dropout": 0.1}
+            if " --" in backbone:
+                backbone, name, value = backbone.replace("--", "").split()
+                common[name] = value
+            base = "-".join([backbone, *map(str, common.values()), "base"])
+            self.train(base, backbone, **common)
+            for name, value in settings.items():
+                with self.subTest(f"{backbone} {common} {name}"):
+                    out = base.replace("base", name)
+                    self.train(out, backbone, **{**common, name: value})
+                    self.assertNotEqual(self.losses(out), self.losses(base))
+        # These change the number of parameters before they change a loss.
+        self.assertGreater(self.summary("attention-0.1-learned_beta")["parameters"],
+                           self.summary("attention-0.1-base")["parameters"])
+        self.assertLess(self.summary("hopfield-0.1-learned_beta")["parameters"],
+                        self.summary("hopfield-0.1-base")["parameters"])
+
+    def test_intervals_change_no_loss(self):
+        self.train("a", log_every=1, eval_every=1, checkpoint_every=1)
+        self.train("b", log_every=3, eval_every=0, checkpoint_every=0)
+        every = {(row["step"], row["split"]): row["loss"] for row in self.metrics("a")}
+        for row in self.metrics("b"):
+            self.assertEqual(row["loss"], every[row["step"], row["split"]])
+
+    def test_what_saves_memory_changes_no_loss(self):
+        self.train("run", dropout=0.1)
+        self.train("recomputed", dropout=0.1, recompute="yes")
+        self.assertEqual(self.losses("recomputed"), self.losses("run"))
+
+
+class Configurations(TrainerCase):
+    def test_strings_round_trip_through_the_configuration(self):
+        for name in ("plain.txt", " blanks ", "a#b;c=d", 'quo"te\\s', "line\nend", "ünïcode"):
+            with self.subTest(name):
+                self.write(name, "some text " * 100)
+                self.environment["BASIN_DATA"] = self.folder
+                settings = {**TINY, "task": "text", "data": name, "backbone": "rnn"}
+                del settings["vocabulary"]
+                self.succeed("train", *options(settings), "--out", "a", "--overwrite")
+                self.succeed("train", "--config", "a/config.ini", "--out", "b", "--overwrite")
+                self.assertEqual(self.read("a", "config.ini"), self.read("b", "config.ini"))
+                self.assertTrue(self.summary("b")["configuration"]["data"].endswith(name))
+
+    def test_configuration_holds_every_setting_that_has_an_effect(self):
+        self.train("hopfield", "hopfield")
+        self.train("rnn", "rnn")
+        names = {out: set(re.findall(r"^([\w-]+) =", self.read(out, "config.ini").decode(), re.M))
+                 for out in ("hopfield", "rnn")}
+        self.assertEqual(names["hopfield"] - names["rnn"],
+                         {"heads", "beta", "learned-beta", "update-steps", "causal"})
+        self.assertEqual(names["hopfield"] & {"out", "data", "overwrite", "resume", "quiet", "config"},
+                         set())
+        text = self.read("hopfield", "config.ini").decode()
+        self.assertIn("learned-beta = head\n", text)
+        self.assertIn("beta = auto\n", text)
+        self.assertEqual(set(self.summary("rnn")["configuration"]), names["rnn"])
+
+
+if __name__ == "__main__":
+    unittest.main()
