@@ -14,7 +14,7 @@ Builds the trainer into build/release/bin, trains the backbones rnn, attention, 
 linear-attention on the copying task and compares them. May be run again: what is installed and
 built is kept, the runs are repeated.
 
-  --steps N     training steps of each backbone (default: $QUICKSTART_STEPS, else the trainer's)
+  --steps N     training steps of each backbone (default: $QUICKSTART_STEPS, else 600)
   --threads N   threads of the trainer (default: the trainer's)
   --out DIR     where runs, table and plot go (default: runs/quickstart in the repository)
   --no-install  install no packages
@@ -22,7 +22,7 @@ built is kept, the runs are repeated.
 TEXT
 }
 
-steps="${QUICKSTART_STEPS:-}"
+steps="${QUICKSTART_STEPS:-600}"
 threads=""
 out=runs/quickstart
 install=yes

@@ -182,7 +182,7 @@ TEST(Engine, AccumulatesOverBackwardCallsWithoutSharing) {
   EXPECT_EQ(grad_of(y), std::vector<double>(2, 4.0));
 }
 
-TEST(Engine, DoesNotChangeAGradientItHandedOut) {
+TEST(Engine, DoesNotAddIntoTheFirstGradientWhichOthersMayHold) {
   const Variable x = leaf({2}, 1.0);
   const auto run = [&] { sum(affine(x, 3.0, 0.0)).backward(); };
   run();
