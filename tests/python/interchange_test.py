@@ -141,9 +141,11 @@ class Interchange(unittest.TestCase):
         }
         self.assertGreater(len(exported), 10)
         with h5py.File(self.path("checkpoint.h5"), "r") as file:
-            self.assertEqual(file.attrs["format"], "basin checkpoint")
+            self.assertEqual(file.attrs["format"].decode(), "basin checkpoint")
             self.assertEqual(file.attrs["step"], 42)
-            self.assertEqual(file.attrs["configuration"], "task = copying\n# na\u00efve \u4e2d\n")
+            self.assertEqual(
+                file.attrs["configuration"].decode(), "task = copying\n# na\u00efve \u4e2d\n"
+            )
             self.assertEqual(set(file["model"]), set(exported))
             for name, weight in exported.items():
                 self.assert_same(file["model"][name][()], weight, name)
