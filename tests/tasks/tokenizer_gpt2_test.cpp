@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -104,28 +103,6 @@ TEST(Gpt2Tokenizer, WikiText) {
     EXPECT_EQ(hash, expected.hash) << expected.file;
     EXPECT_EQ(gpt2()->decode(ids), text);
   }
-}
-
-TEST(Gpt2Tokenizer, EncodesTenMegabytesASecond) {
-#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "this build is not made for speed";
-#endif
-  if (gpt2() == nullptr) {
-    GTEST_SKIP() << "needs BASIN_DATA: wikitext-103 and gpt2-bpe";
-  }
-  const std::string text = text_in(data_folder() + "/wikitext-103/wiki.valid.tokens.gz");
-  // The best of several, because other processes may have the processor for a while; it is some six
-  // times as fast as asked for.
-  double best = 0;
-  for (int n = 0; n < 10; ++n) {
-    const auto start = std::chrono::steady_clock::now();
-    const std::size_t ids = gpt2()->encode(text).size();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    ASSERT_GT(ids, 0u);
-    best = std::max(best, static_cast<double>(text.size()) / seconds.count() / 1e6);
-  }
-  RecordProperty("megabytes_per_second", std::to_string(best));
-  EXPECT_GE(best, 10.0);
 }
 
 // A table whose merges may be in an order in which no trainer learns them: there it matters that
