@@ -139,6 +139,19 @@ TEST(Dropout, DrawsTheSameMaskAgainForTheGradient) {
   EXPECT_NEAR(static_cast<double>(dropped) / count, p, 7e-3);
 }
 
+// The first uniform number of this key is exactly 0, which is not below p = 0.
+TEST(Dropout, KeepsEverythingAtProbabilityZero) {
+  const TestContext context(1);
+  constexpr std::uint64_t key = 12121362;
+  ASSERT_EQ(uniform_from_word(philox_word(key, 0, 0)), 0.0f);
+  const float x = 3;
+  float y = 0;
+  ASSERT_TRUE(dropout({&x, &y, 1, 0.0, key, 0, DType::f32}, context).ok());
+  EXPECT_EQ(y, 3.0f);
+  ASSERT_TRUE(dropout({&x, &y, 1, 0x1p-24, key, 0, DType::f32}, context).ok());
+  EXPECT_EQ(y, 0.0f);
+}
+
 TEST(Dropout, DropsNaNAndInfinityToo) {
   const TestContext context;
   constexpr std::int64_t count = 1000;
