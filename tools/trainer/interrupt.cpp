@@ -12,8 +12,10 @@ struct sigaction g_previous[2];
 
 extern "C" void on_signal(int) {
   g_requested = 1;
-  for (const int number : kSignals) {
-    std::signal(number, SIG_DFL);
+  for (int n = 0; n < 2; ++n) {
+    if (g_previous[n].sa_handler != SIG_IGN) {
+      std::signal(kSignals[n], SIG_DFL);
+    }
   }
 }
 

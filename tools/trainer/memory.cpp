@@ -42,10 +42,14 @@ std::size_t of_the_container() {
 double least_elements(const Configuration& c, bool training) {
   const auto width = static_cast<double>(c.width);
   const auto vocabulary = static_cast<double>(c.vocabulary);
+  const double tables = c.tie_weights ? 1.0 : 2.0;  // embedding and head
   const double mlp = 2.0 * static_cast<double>(c.mlp_ratio) * width * width;
-  const double weights = 2.0 * vocabulary * width + static_cast<double>(c.layers) * mlp;
-  const double logits = static_cast<double>(c.batch * c.length) * vocabulary;
-  return training ? 4.0 * weights + 2.0 * logits : weights + logits;
+  const double weights = tables * vocabulary * width + static_cast<double>(c.layers) * mlp;
+  const std::int64_t examples = c.micro_batch > 0 ? std::min(c.micro_batch, c.batch) : c.batch;
+  const double logits = static_cast<double>(examples * c.length) * vocabulary;
+  // Gradients, and two running averages but for sgd.
+  const double copies = !training ? 1.0 : c.optimizer == nn::OptimizerKind::sgd ? 2.0 : 4.0;
+  return copies * weights + logits;
 }
 
 }  // namespace

@@ -34,6 +34,15 @@ const Syntax kSyntax = {
      {"quiet", "", "print nothing but errors"}},
     true};
 
+// What an earlier run wrote; a mistake in it is no mistake of this command.
+Configuration written_configuration(const std::string& path) {
+  try {
+    return make_configuration(given_by_ini(report::read_text(path), path));
+  } catch (const UsageError& error) {
+    throw FileError(fmt::format("{} is damaged: {}", path, error.what()));
+  }
+}
+
 // The folder's configuration. Settings that were given must say the same, but for the threads.
 Configuration resumed_configuration(const RunFolder& folder, const GivenValues& given) {
   const std::string path = folder.file(run_files::kConfiguration);
@@ -47,7 +56,7 @@ Configuration resumed_configuration(const RunFolder& folder, const GivenValues& 
                     "with --overwrite",
                     folder.path()));
   }
-  Configuration stored = make_configuration(given_by_ini(report::read_text(path), path));
+  Configuration stored = written_configuration(path);
   Configuration wanted = stored;
   for (const auto& [name, value] : given) {
     const Setting& setting = *find_setting(name);
