@@ -55,8 +55,8 @@ class BpeMerger {
 
   std::vector<std::int32_t> byte_ids_;  // the id of each byte
   std::vector<std::int32_t> merged_;    // the id that the merge of each rank gives
-  std::vector<Slot>
-      slots_;  // a hash table with open addressing, a power of two and at most half full
+  // A hash table with open addressing, of a size that is a power of two; at most half full.
+  std::vector<Slot> slots_;
 };
 
 }  // namespace basin::tasks

@@ -25,7 +25,7 @@ std::string shell_word(const std::string& word) {
   return quoted + "'";
 }
 
-// The rows of an earlier session up to its last checkpoint; what came later happens again.
+// The rows of the run so far, up to its last checkpoint; what came later happens again.
 std::vector<MetricsRow> rows_until(const RunFolder& folder, std::int64_t step) {
   std::vector<MetricsRow> kept;
   const std::string path = folder.file(run_files::kMetricsCsv);
