@@ -38,8 +38,8 @@ void block_of_c(const Gemm& p, std::int64_t batch, std::int64_t row, std::int64_
     }
     const Update<T> update{static_cast<T>(p.alpha), k == 0 ? static_cast<T>(p.beta) : T(1)};
     for (std::int64_t r = 0; r < rows; r += kRows) {
-      product_packed(std::min(kRows, rows - r), columns, depth, left.at(r, k), packed,
-                     c + r * p.ldc, p.ldc, update);
+      product(std::min(kRows, rows - r), columns, depth, left.at(r, k),
+              Packed<T>::of(packed, depth), c + r * p.ldc, p.ldc, update);
     }
   }
 }

@@ -234,14 +234,27 @@ HWY_INLINE void pack_transposed(const T* b, std::int64_t row, std::int64_t depth
   }
 }
 
-/// C (rows x columns) = update of A (rows x depth) times a packed B.
+/// A packed matrix: panel n begins at data + n * panel_stride.
 template <class T>
-HWY_INLINE void product_packed(std::int64_t rows, std::int64_t columns, std::int64_t depth,
-                               const Left<T>& a, const T* packed, T* c, std::int64_t c_row,
-                               const Update<T>& update) {
-  for (std::int64_t begin = 0; begin < columns; begin += kPanel<T>) {
-    product_panel(rows, std::min(kPanel<T>, columns - begin), depth, a, packed + begin * depth,
-                  kPanel<T>, c + begin, c_row, update);
+struct Packed {
+  const T* data;
+  std::int64_t panel_stride;
+
+  /// As packed with this depth.
+  static Packed of(const T* data, std::int64_t depth) { return {data, depth * kPanel<T>}; }
+  /// Without its first k rows.
+  Packed from_row(std::int64_t k) const { return {data + k * kPanel<T>, panel_stride}; }
+};
+
+/// C (rows x columns) = update of A (rows x depth) times the first `depth` rows of a packed B.
+template <class T>
+HWY_INLINE void product(std::int64_t rows, std::int64_t columns, std::int64_t depth,
+                        const Left<T>& a, const Packed<T>& b, T* c, std::int64_t c_row,
+                        const Update<T>& update) {
+  const T* panel = b.data;
+  for (std::int64_t begin = 0; begin < columns; begin += kPanel<T>, panel += b.panel_stride) {
+    product_panel(rows, std::min(kPanel<T>, columns - begin), depth, a, panel, kPanel<T>, c + begin,
+                  c_row, update);
   }
 }
 
