@@ -72,6 +72,30 @@ HWY_INLINE double vector_exp_sum(const double* x, double* y, std::int64_t count,
   return row_exp(x, y, count, shift);
 }
 
+/// The sum of exp(x[i] - shift) without storing the terms.
+HWY_INLINE float vector_sum_exp(const float* x, std::int64_t count, float shift) {
+  const hn::ScalableTag<float> d;
+  const auto offset = hn::Set(d, shift);
+  const std::int64_t end = whole(d, count);
+  auto sum = hn::Zero(d);
+  for (std::int64_t i = 0; i < end; i += static_cast<std::int64_t>(hn::Lanes(d))) {
+    sum = hn::Add(sum, exp_vector(d, hn::Sub(hn::LoadU(d, x + i), offset)));
+  }
+  if (end < count) {
+    const auto mask = rest(d, count, end);
+    sum = hn::Add(sum, hn::IfThenElseZero(
+                           mask, exp_vector(d, hn::Sub(hn::MaskedLoad(mask, d, x + end), offset))));
+  }
+  return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+HWY_INLINE double vector_sum_exp(const double* x, std::int64_t count, double shift) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    sum += std::exp(x[i] - shift);
+  }
+  return sum;
+}
+
 /// Sum of x[i] y[i].
 template <class T>
 HWY_INLINE T vector_dot(const T* x, const T* y, std::int64_t count) {
