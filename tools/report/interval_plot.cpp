@@ -3,15 +3,23 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace basin::report {
 
 std::string intervals_script(const IntervalPlot& plot, const std::string& svg_name) {
-  const int height = 170 + 30 * static_cast<int>(plot.lines.size());
-  std::string text = script_head(svg_name, 960, height);
+  std::size_t longest = 0;
+  for (const IntervalLine& line : plot.lines) {
+    longest = std::max(longest, line.label.size());
+  }
+  const int width = 640 + 9 * static_cast<int>(longest);
+  const int height =
+      190 + 30 * static_cast<int>(plot.lines.size()) + 22 * static_cast<int>(plot.levels.size());
+  std::string text = script_head(svg_name, width, height);
   text += fmt::format("set title {} font ',17'\nset xlabel {}\n", gnuplot_quoted(plot.title),
                       gnuplot_quoted(plot.x_label));
   text +=
-      "set key below center horizontal Left reverse samplen 3 spacing 1.3\n"
+      "set key below center vertical maxcols 1 Left reverse samplen 3 spacing 1.3\n"
       "set grid noytics xtics linetype 1 linewidth 0.6 linecolor '#D8D8D8'\n";
   if (plot.x_range) {
     text += fmt::format("set xrange [{}:{}]\n", plot.x_range->first, plot.x_range->second);

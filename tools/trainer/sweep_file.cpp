@@ -74,6 +74,7 @@ class Parser {
   Parser(const std::string& origin) : origin_(origin) {}
 
   SweepFile parse(const std::string& text) {
+    sweep_.origin = origin_;
     const auto sections = split_sections(text, origin_);
     parse_fixed(sections.at(""));
     if (sections.count("grid") != 0) {
@@ -162,11 +163,13 @@ class Parser {
         parse_distribution(entry, setting_of(entry, {"trials", "sweep-seed"}));
       }
     }
-    if (sweep_.random.empty() != (sweep_.trials == 0)) {
-      wrong_usage("{}: {}", origin_,
-                  sweep_.trials == 0
-                      ? "[random] needs a line 'trials = N' that says how often to draw"
-                      : "[random] has trials but no setting to draw");
+    if (sweep_.trials == 0 && !sweep_.random.empty()) {
+      wrong_usage("{} is drawn, but a line 'trials = N' that says how often is missing in [random]",
+                  sweep_.random.front().origin);
+    }
+    if (sweep_.trials > 0 && sweep_.random.empty()) {
+      wrong_usage("{}:{}: trials, but [random] has no setting to draw", origin_,
+                  lines_.at("trials"));
     }
   }
 

@@ -25,6 +25,7 @@ struct RandomAxis {
 };
 
 struct SweepFile {
+  std::string origin;  ///< the name of the file; empty if there is none
   GivenValues fixed;
   std::vector<GridAxis> grid;      ///< in the order of the file
   std::vector<RandomAxis> random;  ///< likewise

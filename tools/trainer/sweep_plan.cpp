@@ -177,7 +177,12 @@ void plan_configuration(const Point& point, SweepPlan& plan) {
     if (planned.label.empty()) {
       throw;
     }
-    wrong_usage("{} (in the combination {})", error.what(), planned.label);
+    // What is found in a model that was built has no place of its own.
+    const std::string message = error.what();
+    const std::string& origin = plan.sweep.origin;
+    const bool names_file = origin.empty() || message.compare(0, origin.size(), origin) == 0;
+    wrong_usage("{}{} (in the combination {})", names_file ? "" : origin + ": ", message,
+                planned.label);
   }
   plan.configurations.push_back(std::move(planned));
 }

@@ -16,6 +16,7 @@
 #include "tensor/error.h"
 #include "tools/report/text_file.h"
 #include "tools/trainer/child_process.h"
+#include "tools/trainer/core_sharing.h"
 #include "tools/trainer/interrupt.h"
 #include "tools/trainer/run_folder.h"
 #include "tools/trainer/shell_word.h"
@@ -59,43 +60,6 @@ std::string last_complaint(const std::string& log, const std::string& how_it_end
   const std::size_t from = begin + mark.size();
   return text.substr(from, text.find('\n', from) - from);
 }
-
-// How many runs at once, and with how many threads each.
-class Sharing {
- public:
-  Sharing(const SweepPlan& plan, std::int64_t jobs, std::size_t runs, std::int64_t cores)
-      : cores_(cores) {
-    std::int64_t most_threads = 1;
-    for (const PlannedConfiguration& configuration : plan.configurations) {
-      most_threads = std::max(most_threads, wanted(configuration));
-    }
-    const std::vector<std::string>& varied = plan.varied;
-    const bool varies_threads = std::find(varied.begin(), varied.end(), "threads") != varied.end();
-    if (varies_threads && jobs > 1 && jobs * most_threads > cores) {
-      wrong_usage(
-          "--jobs {} of up to {} threads need more than the {} cores there are, and the "
-          "threads are what this sweep varies",
-          jobs, most_threads, cores);
-    }
-    jobs_ = jobs > 0 ? jobs : std::max<std::int64_t>(1, cores / most_threads);
-    jobs_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(runs), 1, jobs_);
-    keeps_threads_ = varies_threads;
-  }
-
-  std::size_t jobs() const { return static_cast<std::size_t>(jobs_); }
-  std::int64_t threads(const PlannedConfiguration& configuration) const {
-    const std::int64_t share = std::max<std::int64_t>(1, cores_ / jobs_);
-    return keeps_threads_ ? wanted(configuration) : std::min(wanted(configuration), share);
-  }
-
- private:
-  std::int64_t wanted(const PlannedConfiguration& configuration) const {
-    return configuration.threads > 0 ? configuration.threads : cores_;
-  }
-
-  std::int64_t cores_, jobs_ = 1;
-  bool keeps_threads_ = false;
-};
 
 class Runner {
  public:
@@ -270,7 +234,7 @@ class Runner {
   const SweepPlan& plan_;
   std::deque<std::size_t> waiting_;  // filled by read_results()
   std::vector<RunResult> results_;
-  Sharing sharing_;
+  CoreSharing sharing_;
   std::vector<Child> running_;
   Interrupt interrupt_;
   SweepProgress progress_;
@@ -339,7 +303,7 @@ void run_sweep(const SweepRequest& request) {
   std::signal(SIGPIPE, SIG_IGN);
   const std::int64_t cores = threads();
   const SweepPlan plan = plan_of(request);
-  (void)Sharing(plan, request.jobs, plan.runs.size(), cores);
+  (void)CoreSharing(plan, request.jobs, plan.runs.size(), cores);
   const RunFolder folder(request.out);
   check_folder(request, plan, folder);
   if (!request.resume) {
