@@ -20,6 +20,7 @@ struct AssociationProblem {
   bool causal = false;
   std::vector<std::int64_t> key_lengths{};  ///< empty: no padding
   bool interleaved = false;  ///< (B, rows, H, width) in memory, not (B, H, rows, width)
+  double eps = 1e-6;         ///< linear attention only
 
   /// Whether query i of batch item b sees key j, straight from the definition.
   bool sees(std::int64_t b, std::int64_t i, std::int64_t j) const {
@@ -38,15 +39,13 @@ struct AssociationProblem {
 
   /// Pairs of query and visible key, over all batch items and heads.
   double pairs() const {
-    double count = 0;
+    std::int64_t count = 0;
     for (std::int64_t b = 0; b < B; ++b) {
       for (std::int64_t i = 0; i < L; ++i) {
-        for (std::int64_t j = 0; j < M; ++j) {
-          count += sees(b, i, j) ? 1 : 0;
-        }
+        count += visible_keys(lengths(), b, causal, i, L, M);
       }
     }
-    return count * static_cast<double>(H);
+    return static_cast<double>(count * H);
   }
   double elements(std::int64_t rows, std::int64_t width) const {
     return static_cast<double>(B * H * rows * width);
@@ -131,6 +130,34 @@ inline std::vector<AssociationProblem> association_problems() {
   };
 }
 
+/// Problems of any size, for timing.
+inline std::vector<SizeParameter> association_sizes() {
+  return {{"B", 1, "batch items"},
+          {"H", 4, "heads"},
+          {"L", 1024, "queries"},
+          {"M", 0, "keys; 0: as many as queries", 0},
+          kept_size("D", 64, "width of queries and keys"),
+          kept_size("Dv", 0, "width of values; 0: that of keys", 0),
+          choice("causal", "queries see no later keys", {"0", "1"})};
+}
+inline AssociationProblem association_problem(const Sizes& s) {
+  return {.name = "",
+          .B = s.at("B"),
+          .H = s.at("H"),
+          .L = s.at("L"),
+          .M = s.at("M") == 0 ? s.at("L") : s.at("M"),
+          .D = s.at("D"),
+          .Dv = s.at("Dv") == 0 ? s.at("D") : s.at("Dv"),
+          .causal = s.at("causal") == 1};
+}
+
+/// The cases of the table entries of the same name, for anybody's arrays: buffers by name,
+/// run(data, dtype, variant, context).
+KernelCase attention_forward_case(const AssociationProblem&, const CpuContext&);
+KernelCase attention_backward_case(const AssociationProblem&, const CpuContext&);
+KernelCase linear_attention_forward_case(const AssociationProblem&, const CpuContext&);
+KernelCase linear_attention_backward_case(const AssociationProblem&, const CpuContext&);
+
 /// Sets element c < width of row j of every head of batch item b.
 inline void set_row(const AssociationProblem& s, void* data, DType dtype, std::int64_t rows,
                     std::int64_t width, std::int64_t b, std::int64_t j, double value) {
@@ -149,8 +176,9 @@ inline void fill_hidden(const AssociationProblem& s, void* data, DType dtype, st
   for (std::int64_t b = 0; b < s.B; ++b) {
     for (std::int64_t j = 0; j < s.M; ++j) {
       bool seen = false;
-      for (std::int64_t i = 0; i < s.L; ++i) {
-        seen = seen || s.sees(b, i, j);
+      // Later queries see more.
+      for (std::int64_t i = s.L; i-- > 0 && !seen;) {
+        seen = s.sees(b, i, j);
       }
       if (!seen) {
         set_row(s, data, dtype, s.M, width, b, j, value);

@@ -12,7 +12,6 @@ namespace {
 
 using Role = CaseBuffer::Role;
 using Problem = AssociationProblem;
-constexpr double kEps = 1e-6;
 
 double phi(double x) { return x > 0 ? x + 1 : std::exp(x); }
 double phi_slope(double x) { return x > 0 ? 1 : std::exp(x); }
@@ -37,7 +36,7 @@ double affinities_of(const Problem& s, std::int64_t b, std::int64_t i, const dou
       sum += affinities[static_cast<std::size_t>(j)];
     }
   }
-  return sum + kEps;
+  return sum + s.eps;
 }
 
 std::vector<CaseBuffer> buffers(const Problem& s, Role out_role) {
@@ -64,7 +63,7 @@ LinearAttentionForward forward_call(const Problem& s, void* const* d, void* work
           s.D,
           s.Dv,
           s.causal,
-          kEps,
+          s.eps,
           dtype};
 }
 
@@ -87,7 +86,7 @@ LinearAttentionBackward backward_call(const Problem& s, void* const* d, DType dt
           s.D,
           s.Dv,
           s.causal,
-          kEps,
+          s.eps,
           dtype};
 }
 
@@ -180,6 +179,7 @@ KernelCase forward_case(const Problem& s, const CpuContext& machine) {
     return linear_attention_forward(forward_call(s, d, d[5], dtype), context);
   };
   result.reference = [s](void* const* d) { forward_definition(s, d); };
+  result.reference_work = s.pairs() * static_cast<double>(2 * s.D + 2 * s.Dv);
   // One outer product for each key, one product with the state for each query.
   const double state = static_cast<double>(s.D * s.Dv + s.D);
   result.cost = {2 * state * s.elements(s.L + s.M, 1),
@@ -211,6 +211,7 @@ KernelCase backward_case(const Problem& s, const CpuContext& machine) {
     return linear_attention_backward(backward_call(s, d, dtype), context);
   };
   result.reference = [s](void* const* d) { backward_definition(s, d); };
+  result.reference_work = s.pairs() * static_cast<double>(10 * s.D + 6 * s.Dv);
   const double state = static_cast<double>(s.D * s.Dv + s.D);
   result.cost = {2 * state * (2 * s.elements(s.L, 1) + 3 * s.elements(s.M, 1)),
                  s.elements(s.L, 2 * s.D + 2 * s.Dv) + s.elements(s.M, 2 * s.D + 2 * s.Dv),
@@ -240,6 +241,26 @@ const RegisterKernel backward(
     {"linear_attention_backward", "gradients of linear attention by q, k and v", kVariants,
      [](const CpuContext& context) { return cases(backward_case, context); }, 2e-6, 1e-14});
 
+KernelCase sized_forward(const Sizes& sizes, const CpuContext& context) {
+  return forward_case(association_problem(sizes), context);
+}
+
+KernelCase sized_backward(const Sizes& sizes, const CpuContext& context) {
+  return backward_case(association_problem(sizes), context);
+}
+
+const RegisterSizes forward_sizes("linear_attention_forward", association_sizes(), sized_forward);
+const RegisterSizes backward_sizes("linear_attention_backward", association_sizes(),
+                                   sized_backward);
+
 }  // namespace
+
+KernelCase linear_attention_forward_case(const AssociationProblem& s, const CpuContext& context) {
+  return forward_case(s, context);
+}
+
+KernelCase linear_attention_backward_case(const AssociationProblem& s, const CpuContext& context) {
+  return backward_case(s, context);
+}
 
 }  // namespace basin::kernels

@@ -228,6 +228,8 @@ KernelCase backward_case(const Problem& s, const CpuContext& machine) {
     return attention_backward(backward_call(s, d, dtype, variant), context);
   };
   result.reference = [s](void* const* d) { backward_definition(s, d); };
+  // Every pair meets the whole Jacobian of its row.
+  result.reference_work = s.pairs() * static_cast<double>(4 * s.M + 8 * s.D + 6 * s.Dv);
   result.cost = {s.pairs() * static_cast<double>(6 * s.D + 4 * s.Dv),
                  s.elements(s.L, 2 * s.D + 2 * s.Dv) + s.elements(s.M, 2 * s.D + 2 * s.Dv),
                  s.pairs()};
@@ -258,6 +260,25 @@ const RegisterKernel backward(
     {"attention_backward", "gradients of softmax attention by q, k, v and beta", kVariants,
      [](const CpuContext& context) { return cases(backward_case, context); }, 3e-5, 1e-13});
 
+KernelCase sized_forward(const Sizes& sizes, const CpuContext& context) {
+  return forward_case(association_problem(sizes), context);
+}
+
+KernelCase sized_backward(const Sizes& sizes, const CpuContext& context) {
+  return backward_case(association_problem(sizes), context);
+}
+
+const RegisterSizes forward_sizes("attention_forward", association_sizes(), sized_forward);
+const RegisterSizes backward_sizes("attention_backward", association_sizes(), sized_backward);
+
 }  // namespace
+
+KernelCase attention_forward_case(const AssociationProblem& s, const CpuContext& context) {
+  return forward_case(s, context);
+}
+
+KernelCase attention_backward_case(const AssociationProblem& s, const CpuContext& context) {
+  return backward_case(s, context);
+}
 
 }  // namespace basin::kernels

@@ -13,22 +13,23 @@ constexpr std::uint64_t kStream = 3;
 // No multiple of the four elements of a block; more than one chunk.
 constexpr std::int64_t kCount = 20011;
 
-KernelCase dropout_case(const char* name, double probability) {
+KernelCase dropout_case(const char* name, double probability, std::int64_t count = kCount) {
   KernelCase result;
   result.name = name;
-  result.buffers = {{"x", Role::input, {kCount}}, {"y", Role::output, {kCount}}};
-  result.run = [probability](void* const* d, DType dtype, int, const CpuContext& context) {
-    return dropout({d[0], d[1], kCount, probability, kKey, kStream, dtype}, context);
+  result.buffers = {{"x", Role::input, {count}}, {"y", Role::output, {count}}};
+  result.run = [probability, count](void* const* d, DType dtype, int, const CpuContext& context) {
+    return dropout({d[0], d[1], count, probability, kKey, kStream, dtype}, context);
   };
   // One element at a time, from the definition of its word.
-  result.reference = [probability](void* const* d) {
-    for (std::int64_t i = 0; i < kCount; ++i) {
+  result.reference = [probability, count](void* const* d) {
+    for (std::int64_t i = 0; i < count; ++i) {
       const std::uint32_t word = philox_word(kKey, kStream, static_cast<std::uint64_t>(i));
       const bool keep = static_cast<double>(word >> 8) / 16777216.0 >= probability;
       doubles(d[1])[i] = keep ? doubles(d[0])[i] / (1 - probability) : 0;
     }
   };
-  result.cost = {kCount, 2 * kCount, 0};
+  const auto n = static_cast<double>(count);
+  result.cost = {n, 2 * n, 0};
   return result;
 }
 
@@ -43,6 +44,11 @@ const RegisterKernel entry({"dropout",
                             },
                             1e-7,
                             1e-15});
+
+const RegisterSizes sizes("dropout", {{"n", 1 << 23, "elements"}},
+                          [](const Sizes& s, const CpuContext&) {
+                            return dropout_case("", 0.25, s.at("n"));
+                          });
 
 }  // namespace
 

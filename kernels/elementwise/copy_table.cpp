@@ -92,16 +92,15 @@ double nearest(double x, int digits, int lowest) {
   return std::ldexp(std::nearbyint(std::ldexp(x, -last)), last);
 }
 
-KernelCase fill_case() {
-  constexpr std::int64_t count = 70001;
+KernelCase fill_case(std::int64_t count) {
   KernelCase result;
   result.name = std::to_string(count);
   result.buffers = {{"y", Role::output, {count}}};
-  result.run = [](void* const* d, DType dtype, int, const CpuContext& context) {
+  result.run = [count](void* const* d, DType dtype, int, const CpuContext& context) {
     return fill({d[0], count, -0.375, dtype}, context);
   };
-  result.reference = [](void* const* d) { std::fill_n(doubles(d[0]), count, -0.375); };
-  result.cost = {0, count, 0};
+  result.reference = [count](void* const* d) { std::fill_n(doubles(d[0]), count, -0.375); };
+  result.cost = {0, static_cast<double>(count), 0};
   return result;
 }
 
@@ -133,9 +132,51 @@ const RegisterKernel copy_entry({"copy",
 const RegisterKernel fill_entry({"fill",
                                  "y = a constant",
                                  {{1, "loop", "one contiguous loop"}},
-                                 [](const CpuContext&) { return std::vector{fill_case()}; },
+                                 [](const CpuContext&) { return std::vector{fill_case(70001)}; },
                                  0.0,
                                  0.0});
+
+// A matrix, row by row or column by column, into rows.
+KernelCase matrix_case(std::int64_t rows, std::int64_t cols, bool transposed) {
+  KernelCase result;
+  result.buffers = {{"x", Role::input, {rows, cols}}, {"y", Role::output, {rows, cols}}};
+  result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
+    Copy p{};
+    p.x = d[0];
+    p.y = d[1];
+    p.rank = 2;
+    p.extents[0] = rows;
+    p.extents[1] = cols;
+    p.x_strides[0] = transposed ? 1 : cols;
+    p.x_strides[1] = transposed ? rows : 1;
+    p.y_strides[0] = cols;
+    p.y_strides[1] = 1;
+    p.x_dtype = dtype;
+    p.y_dtype = dtype;
+    return copy(p, context);
+  };
+  result.reference = [=](void* const* d) {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      for (std::int64_t j = 0; j < cols; ++j) {
+        doubles(d[1])[i * cols + j] = doubles(d[0])[transposed ? j * rows + i : i * cols + j];
+      }
+    }
+  };
+  result.cost = {0, 2 * static_cast<double>(rows * cols), 0};
+  return result;
+}
+
+const RegisterSizes copy_sizes("copy",
+                               {{"rows", 8192, "rows"},
+                                {"cols", 1024, "columns"},
+                                choice("order", "of the source", {"rows", "transposed"})},
+                               [](const Sizes& s, const CpuContext&) {
+                                 return matrix_case(s.at("rows"), s.at("cols"), s.at("order") == 1);
+                               });
+const RegisterSizes fill_sizes("fill", {{"n", 1 << 24, "elements"}},
+                               [](const Sizes& s, const CpuContext&) {
+                                 return fill_case(s.at("n"));
+                               });
 
 }  // namespace
 

@@ -45,43 +45,60 @@ double slope(F&& f, double x) {
   return (f(x - 2 * h) - 8 * f(x - h) + 8 * f(x + h) - f(x + 2 * h)) / (12 * h);
 }
 
-KernelCase unary_forward_case(UnaryOp op) {
+// How many values of exp, tanh, erf, sin or log one value takes, to the nearest whole number; the
+// derivatives mostly follow from the value.
+double exponentials(UnaryOp op) {
+  switch (op) {
+    case UnaryOp::neg:
+    case UnaryOp::sqrt:
+    case UnaryOp::reciprocal:
+    case UnaryOp::square:
+    case UnaryOp::abs:
+    case UnaryOp::relu: return 0;
+    case UnaryOp::softplus: return 2;
+    default: return 1;
+  }
+}
+
+KernelCase unary_forward_case(UnaryOp op, std::int64_t count) {
   KernelCase result;
   result.name = info(op).name;
-  result.buffers = {{"x", Role::input, {kCount}, info(op).low, info(op).high},
-                    {"y", Role::output, {kCount}}};
-  result.run = [op](void* const* d, DType dtype, int, const CpuContext& context) {
-    return unary_forward({op, d[0], d[1], kCount, dtype}, context);
+  result.buffers = {{"x", Role::input, {count}, info(op).low, info(op).high},
+                    {"y", Role::output, {count}}};
+  result.run = [op, count](void* const* d, DType dtype, int, const CpuContext& context) {
+    return unary_forward({op, d[0], d[1], count, dtype}, context);
   };
-  result.reference = [op](void* const* d) {
-    for (std::int64_t i = 0; i < kCount; ++i) {
+  result.reference = [op, count](void* const* d) {
+    for (std::int64_t i = 0; i < count; ++i) {
       doubles(d[1])[i] = value_of(op, doubles(d[0])[i]);
     }
   };
-  result.cost = {kCount, 2 * kCount, 0};
+  const auto n = static_cast<double>(count);
+  result.cost = {n, 2 * n, n * exponentials(op)};
   return result;
 }
 
-KernelCase unary_backward_case(UnaryOp op) {
+KernelCase unary_backward_case(UnaryOp op, std::int64_t count) {
   KernelCase result;
   result.name = info(op).name;
-  result.buffers = {{"x", Role::input, {kCount}, info(op).low, info(op).high},
-                    {"y", Role::input, {kCount}},
-                    {"dy", Role::input, {kCount}},
-                    {"dx", Role::output, {kCount}}};
-  result.prepare = [op](void* const* d, DType dtype, const CpuContext& context) {
-    return unary_forward({op, d[0], d[1], kCount, dtype}, context);
+  result.buffers = {{"x", Role::input, {count}, info(op).low, info(op).high},
+                    {"y", Role::input, {count}},
+                    {"dy", Role::input, {count}},
+                    {"dx", Role::output, {count}}};
+  result.prepare = [op, count](void* const* d, DType dtype, const CpuContext& context) {
+    return unary_forward({op, d[0], d[1], count, dtype}, context);
   };
-  result.run = [op](void* const* d, DType dtype, int, const CpuContext& context) {
-    return unary_backward({op, d[0], d[1], d[2], d[3], kCount, dtype}, context);
+  result.run = [op, count](void* const* d, DType dtype, int, const CpuContext& context) {
+    return unary_backward({op, d[0], d[1], d[2], d[3], count, dtype}, context);
   };
-  result.reference = [op](void* const* d) {
-    for (std::int64_t i = 0; i < kCount; ++i) {
+  result.reference = [op, count](void* const* d) {
+    for (std::int64_t i = 0; i < count; ++i) {
       doubles(d[3])[i] =
           doubles(d[2])[i] * slope([op](double x) { return value_of(op, x); }, doubles(d[0])[i]);
     }
   };
-  result.cost = {2 * kCount, 4 * kCount, 0};
+  const auto n = static_cast<double>(count);
+  result.cost = {2 * n, 4 * n, 0};
   return result;
 }
 
@@ -208,26 +225,27 @@ KernelCase binary_backward_case(BinaryOp op, const Layout& layout) {
   return result;
 }
 
-KernelCase affine_case() {
+KernelCase affine_case(std::int64_t count) {
   KernelCase result;
-  result.name = std::to_string(kCount);
-  result.buffers = {{"x", Role::input, {kCount}}, {"y", Role::output, {kCount}}};
-  result.run = [](void* const* d, DType dtype, int, const CpuContext& context) {
-    return affine({d[0], d[1], kCount, 1.7, -0.3, dtype}, context);
+  result.name = std::to_string(count);
+  result.buffers = {{"x", Role::input, {count}}, {"y", Role::output, {count}}};
+  result.run = [count](void* const* d, DType dtype, int, const CpuContext& context) {
+    return affine({d[0], d[1], count, 1.7, -0.3, dtype}, context);
   };
-  result.reference = [](void* const* d) {
-    for (std::int64_t i = 0; i < kCount; ++i) {
+  result.reference = [count](void* const* d) {
+    for (std::int64_t i = 0; i < count; ++i) {
       doubles(d[1])[i] = 1.7 * doubles(d[0])[i] - 0.3;
     }
   };
-  result.cost = {2 * kCount, 2 * kCount, 0};
+  const auto n = static_cast<double>(count);
+  result.cost = {2 * n, 2 * n, 0};
   return result;
 }
 
-std::vector<KernelCase> unary_cases(KernelCase (*make)(UnaryOp)) {
+std::vector<KernelCase> unary_cases(KernelCase (*make)(UnaryOp, std::int64_t)) {
   std::vector<KernelCase> all;
   for (int op = 0; op < static_cast<int>(UnaryOp::count); ++op) {
-    all.push_back(make(static_cast<UnaryOp>(op)));
+    all.push_back(make(static_cast<UnaryOp>(op), kCount));
   }
   return all;
 }
@@ -279,9 +297,68 @@ const RegisterKernel binary_backward_entry(
 const RegisterKernel affine_entry({"affine",
                                    "y = scale x + shift",
                                    {{1, "loop", "one contiguous loop"}},
-                                   [](const CpuContext&) { return std::vector{affine_case()}; },
+                                   [](const CpuContext&) {
+                                     return std::vector{affine_case(kCount)};
+                                   },
                                    5e-7,
                                    1e-15});
+
+template <class Op>
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (int op = 0; op < static_cast<int>(Op::count); ++op) {
+    all.emplace_back(info(static_cast<Op>(op)).name);
+  }
+  return all;
+}
+
+template <KernelCase (*make)(UnaryOp, std::int64_t)>
+KernelCase sized_unary(const Sizes& s, const CpuContext&) {
+  return make(static_cast<UnaryOp>(s.at("op")), s.at("n"));
+}
+
+std::vector<SizeParameter> unary_sizes() {
+  return {{"n", 1 << 23, "elements"},
+          choice("op", "line of unary_table.inc", names<UnaryOp>(),
+                 static_cast<std::int64_t>(UnaryOp::gelu))};
+}
+
+// b as large as a, one row of it, one column of it, or one number.
+template <KernelCase (*make)(BinaryOp, const Layout&)>
+KernelCase sized_binary(const Sizes& s, const CpuContext&) {
+  const std::int64_t rows = s.at("rows");
+  const std::int64_t cols = s.at("cols");
+  const std::int64_t b = s.at("b");
+  const std::int64_t row_stride = b == 0 ? cols : (b == 2 ? 1 : 0);
+  const std::int64_t column_stride = b <= 1 ? 1 : 0;
+  const std::int64_t counts[] = {rows * cols, cols, rows, 1};
+  return make(static_cast<BinaryOp>(s.at("op")), {"",
+                                                  {1, rows, cols},
+                                                  {rows * cols, cols, 1},
+                                                  {0, row_stride, column_stride},
+                                                  rows * cols,
+                                                  counts[b]});
+}
+
+std::vector<SizeParameter> binary_sizes() {
+  return {{"rows", 8192, "rows"},
+          {"cols", 1024, "columns"},
+          choice("op", "line of binary_table.inc", names<BinaryOp>()),
+          choice("b", "what the second operand has", {"all", "row", "column", "scalar"})};
+}
+
+const RegisterSizes unary_forward_sizes("unary_forward", unary_sizes(),
+                                        sized_unary<unary_forward_case>);
+const RegisterSizes unary_backward_sizes("unary_backward", unary_sizes(),
+                                         sized_unary<unary_backward_case>);
+const RegisterSizes binary_forward_sizes("binary_forward", binary_sizes(),
+                                         sized_binary<binary_forward_case>);
+const RegisterSizes binary_backward_sizes("binary_backward", binary_sizes(),
+                                          sized_binary<binary_backward_case>);
+const RegisterSizes affine_sizes("affine", {{"n", 1 << 23, "elements"}},
+                                 [](const Sizes& s, const CpuContext&) {
+                                   return affine_case(s.at("n"));
+                                 });
 
 }  // namespace
 

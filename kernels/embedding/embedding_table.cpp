@@ -88,6 +88,18 @@ const RegisterKernel backward({"embedding_backward",
                                5e-6,
                                1e-14});
 
+const std::vector<SizeParameter> kSizes = {{"tokens", 16384, "ids"},
+                                           {"vocabulary", 50257, "rows of the table"},
+                                           kept_size("width", 256, "numbers in a row")};
+
+template <KernelCase (*make)(Shape)>
+KernelCase sized(const Sizes& s, const CpuContext&) {
+  return make({s.at("tokens"), s.at("vocabulary"), s.at("width")});
+}
+
+const RegisterSizes forward_sizes("embedding_forward", kSizes, sized<forward_case>);
+const RegisterSizes backward_sizes("embedding_backward", kSizes, sized<backward_case>);
+
 }  // namespace
 
 }  // namespace basin::kernels

@@ -160,6 +160,22 @@ const RegisterKernel entry({"gemm",
                             4e-5,
                             1e-13});
 
+const RegisterSizes sizes("gemm",
+                          {{"m", 1024, "rows of C"},
+                           {"n", 1024, "columns of C"},
+                           {"k", 1024, "products in a sum"},
+                           {"batch", 1, "products"},
+                           choice("ta", "A is stored transposed", {"0", "1"}),
+                           choice("tb", "B is stored transposed", {"0", "1"})},
+                          [](const Sizes& s, const CpuContext&) {
+                            return gemm_case({.m = s.at("m"),
+                                              .n = s.at("n"),
+                                              .k = s.at("k"),
+                                              .transpose_a = s.at("ta") == 1,
+                                              .transpose_b = s.at("tb") == 1,
+                                              .batch = s.at("batch")});
+                          });
+
 }  // namespace
 
 }  // namespace basin::kernels

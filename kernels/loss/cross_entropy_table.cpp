@@ -155,6 +155,17 @@ const RegisterKernel backward({"cross_entropy_backward",
                                5e-7,
                                2e-15});
 
+const std::vector<SizeParameter> kSizes = {{"tokens", 256, "rows of logits"},
+                                           kept_size("vocabulary", 50257, "classes")};
+
+template <KernelCase (*make)(const Problem&)>
+KernelCase sized(const Sizes& s, const CpuContext&) {
+  return make({"", s.at("tokens"), s.at("vocabulary")});
+}
+
+const RegisterSizes forward_sizes("cross_entropy_forward", kSizes, sized<forward_case>);
+const RegisterSizes backward_sizes("cross_entropy_backward", kSizes, sized<backward_case>);
+
 }  // namespace
 
 }  // namespace basin::kernels

@@ -140,6 +140,17 @@ const RegisterKernel backward({"layer_norm_backward",
                                5e-5,
                                1e-11});
 
+const std::vector<SizeParameter> kSizes = {{"rows", 8192, "rows"},
+                                           kept_size("cols", 1024, "numbers in a row")};
+
+template <KernelCase (*make)(Shape)>
+KernelCase sized(const Sizes& s, const CpuContext&) {
+  return make({s.at("rows"), s.at("cols")});
+}
+
+const RegisterSizes forward_sizes("layer_norm_forward", kSizes, sized<forward_case>);
+const RegisterSizes backward_sizes("layer_norm_backward", kSizes, sized<backward_case>);
+
 }  // namespace
 
 }  // namespace basin::kernels

@@ -16,22 +16,22 @@ constexpr double kBeta2 = 0.98;
 constexpr double kEps = 1e-8;
 
 KernelCase adamw_case(const char* name, std::int64_t step, double decay, double gradient_scale,
-                      bool decoupled = true) {
+                      bool decoupled = true, std::int64_t count = kCount) {
   KernelCase result;
   result.name = name;
-  result.buffers = {{"parameter", Role::in_out, {kCount}},
-                    {"gradient", Role::input, {kCount}, -2, 2},
-                    {"m", Role::in_out, {kCount}, -0.5, 0.5},
-                    {"v", Role::in_out, {kCount}, 0, 0.5}};
+  result.buffers = {{"parameter", Role::in_out, {count}},
+                    {"gradient", Role::input, {count}, -2, 2},
+                    {"m", Role::in_out, {count}, -0.5, 0.5},
+                    {"v", Role::in_out, {count}, 0, 0.5}};
   result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
-    return adamw({d[0], d[1], d[2], d[3], kCount, step, kLearningRate, kBeta1, kBeta2, kEps, decay,
+    return adamw({d[0], d[1], d[2], d[3], count, step, kLearningRate, kBeta1, kBeta2, kEps, decay,
                   gradient_scale, dtype, decoupled},
                  context);
   };
   result.reference = [=](void* const* d) {
     const double correction1 = 1 - std::pow(kBeta1, static_cast<double>(step));
     const double correction2 = 1 - std::pow(kBeta2, static_cast<double>(step));
-    for (std::int64_t i = 0; i < kCount; ++i) {
+    for (std::int64_t i = 0; i < count; ++i) {
       double& parameter = doubles(d[0])[i];
       const double g = gradient_scale * doubles(d[1])[i] + (decoupled ? 0 : decay * parameter);
       double& m = doubles(d[2])[i];
@@ -42,7 +42,8 @@ KernelCase adamw_case(const char* name, std::int64_t step, double decay, double 
       parameter -= kLearningRate * (m / correction1) / (std::sqrt(v / correction2) + kEps);
     }
   };
-  result.cost = {15 * kCount, 7 * kCount, 0};
+  const auto n = static_cast<double>(count);
+  result.cost = {15 * n, 7 * n, 0};
   return result;
 }
 
@@ -59,6 +60,11 @@ const RegisterKernel entry({"adamw",
                             },
                             4e-7,
                             2e-15});
+
+const RegisterSizes sizes("adamw", {{"n", 1 << 22, "parameters"}},
+                          [](const Sizes& s, const CpuContext&) {
+                            return adamw_case("", 1000, 0.1, 1, true, s.at("n"));
+                          });
 
 }  // namespace
 

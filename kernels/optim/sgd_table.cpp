@@ -11,19 +11,20 @@ constexpr std::int64_t kCount = 20011;
 constexpr double kLearningRate = 3e-2;
 constexpr double kMomentum = 0.9;
 
-KernelCase sgd_case(const char* name, bool nesterov, double decay, double gradient_scale) {
+KernelCase sgd_case(const char* name, bool nesterov, double decay, double gradient_scale,
+                    std::int64_t count = kCount) {
   KernelCase result;
   result.name = name;
-  result.buffers = {{"parameter", Role::in_out, {kCount}},
-                    {"gradient", Role::input, {kCount}, -2, 2},
-                    {"u", Role::in_out, {kCount}, -0.5, 0.5}};
+  result.buffers = {{"parameter", Role::in_out, {count}},
+                    {"gradient", Role::input, {count}, -2, 2},
+                    {"u", Role::in_out, {count}, -0.5, 0.5}};
   result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
-    return sgd({d[0], d[1], d[2], kCount, kLearningRate, kMomentum, nesterov, decay, gradient_scale,
-                dtype},
-               context);
+    return sgd(
+        {d[0], d[1], d[2], count, kLearningRate, kMomentum, nesterov, decay, gradient_scale, dtype},
+        context);
   };
   result.reference = [=](void* const* d) {
-    for (std::int64_t i = 0; i < kCount; ++i) {
+    for (std::int64_t i = 0; i < count; ++i) {
       double& parameter = doubles(d[0])[i];
       double& u = doubles(d[2])[i];
       const double g = gradient_scale * doubles(d[1])[i] + decay * parameter;
@@ -31,7 +32,8 @@ KernelCase sgd_case(const char* name, bool nesterov, double decay, double gradie
       parameter -= kLearningRate * (nesterov ? g + kMomentum * u : u);
     }
   };
-  result.cost = {8 * kCount, 5 * kCount, 0};
+  const auto n = static_cast<double>(count);
+  result.cost = {8 * n, 5 * n, 0};
   return result;
 }
 
@@ -47,6 +49,11 @@ const RegisterKernel entry({"sgd",
                             },
                             4e-7,
                             2e-15});
+
+const RegisterSizes sizes("sgd", {{"n", 1 << 22, "parameters"}},
+                          [](const Sizes& s, const CpuContext&) {
+                            return sgd_case("", true, 0.1, 1, s.at("n"));
+                          });
 
 }  // namespace
 

@@ -21,16 +21,17 @@ double fraction(std::uint32_t high, std::uint32_t low) {
   return (high * 1048576.0 + std::floor(low / 4096.0) + 0.5) / 4503599627370496.0;
 }
 
-KernelCase random_case(const char* name, Distribution distribution, double a, double b) {
+KernelCase random_case(const char* name, Distribution distribution, double a, double b,
+                       std::int64_t count = kCount) {
   KernelCase result;
   result.name = name;
-  result.buffers = {{"y", Role::output, {kCount}}};
+  result.buffers = {{"y", Role::output, {count}}};
   result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
-    return random_fill({d[0], kCount, distribution, a, b, kKey, kStream, dtype}, context);
+    return random_fill({d[0], count, distribution, a, b, kKey, kStream, dtype}, context);
   };
   // Element by element: the block of its pair, then the half that belongs to it.
   result.reference = [=](void* const* d) {
-    for (std::int64_t i = 0; i < kCount; ++i) {
+    for (std::int64_t i = 0; i < count; ++i) {
       const auto w = philox(kKey, static_cast<std::uint64_t>(i / 2), kStream);
       const double u = fraction(w[0], w[1]);
       const double v = fraction(w[2], w[3]);
@@ -44,8 +45,8 @@ KernelCase random_case(const char* name, Distribution distribution, double a, do
       }
     }
   };
-  const double pairs = (kCount + 1) / 2;
-  result.cost = {4 * kCount, kCount, distribution == Distribution::normal ? 3 * pairs : 0};
+  const auto n = static_cast<double>(count);
+  result.cost = {4 * n, n, distribution == Distribution::normal ? 1.5 * n : 0};
   return result;
 }
 
@@ -60,6 +61,16 @@ const RegisterKernel entry(
      },
      1e-7,
      1e-14});
+
+const RegisterSizes sizes("random_fill",
+                          {{"n", 1 << 24, "numbers"},
+                           choice("distribution", "of the numbers", {"uniform", "normal"})},
+                          [](const Sizes& s, const CpuContext&) {
+                            const bool uniform = s.at("distribution") == 0;
+                            return random_case(
+                                "", uniform ? Distribution::uniform : Distribution::normal, 0, 1,
+                                s.at("n"));
+                          });
 
 }  // namespace
 

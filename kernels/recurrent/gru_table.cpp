@@ -178,6 +178,17 @@ const RegisterKernel backward({"gru_backward",
                                2e-6,
                                1e-14});
 
+const std::vector<SizeParameter> kSizes = {
+    {"B", 16, "batch items"}, {"L", 256, "steps"}, kept_size("width", 256, "hidden units")};
+
+template <KernelCase (*make)(const Problem&)>
+KernelCase sized(const Sizes& s, const CpuContext&) {
+  return make({s.at("B"), s.at("L"), s.at("width")});
+}
+
+const RegisterSizes forward_sizes("gru_forward", kSizes, sized<forward_case>);
+const RegisterSizes backward_sizes("gru_backward", kSizes, sized<backward_case>);
+
 }  // namespace
 
 }  // namespace basin::kernels

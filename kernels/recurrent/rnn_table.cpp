@@ -147,6 +147,20 @@ const RegisterKernel backward({"rnn_backward",
                                2e-6,
                                1e-14});
 
+const std::vector<SizeParameter> kSizes = {{"B", 16, "batch items"},
+                                           {"L", 256, "steps"},
+                                           kept_size("width", 256, "hidden units"),
+                                           choice("f", "nonlinearity", {"tanh", "relu"})};
+
+template <KernelCase (*make)(const Problem&)>
+KernelCase sized(const Sizes& s, const CpuContext&) {
+  return make({s.at("f") == 0 ? Nonlinearity::tanh : Nonlinearity::relu, s.at("B"), s.at("L"),
+               s.at("width")});
+}
+
+const RegisterSizes forward_sizes("rnn_forward", kSizes, sized<forward_case>);
+const RegisterSizes backward_sizes("rnn_backward", kSizes, sized<backward_case>);
+
 }  // namespace
 
 }  // namespace basin::kernels

@@ -119,6 +119,24 @@ const RegisterKernel squares_entry({"sum_of_squares",
                                     2e-13,
                                     2e-13});
 
+const std::vector<SizeParameter> kSizes = {
+    {"outer", 8192, "extents in front of the axis"},
+    kept_size("extent", 1024, "the axis"),
+    kept_size("inner", 1, "extents behind the axis; 1: the last one is reduced")};
+
+template <ReduceOp op>
+KernelCase sized(const Sizes& s, const CpuContext&) {
+  return reduce_case(op, {s.at("outer"), s.at("extent"), s.at("inner")});
+}
+
+const RegisterSizes sum_sizes("reduce_sum", kSizes, sized<ReduceOp::sum>);
+const RegisterSizes max_sizes("reduce_max", kSizes, sized<ReduceOp::max>);
+const RegisterSizes argmax_sizes("reduce_argmax", kSizes, sized<ReduceOp::argmax>);
+const RegisterSizes squares_sizes("sum_of_squares", {{"n", 1 << 24, "elements"}},
+                                  [](const Sizes& s, const CpuContext&) {
+                                    return sum_of_squares_case(s.at("n"));
+                                  });
+
 }  // namespace
 
 }  // namespace basin::kernels

@@ -64,6 +64,17 @@ const RegisterKernel rotary_entry({"rotary",
                                    1e-6,
                                    1e-13});
 
+const RegisterSizes sizes(
+    "rotary",
+    {{"B", 4, "batch items"},
+     {"H", 8, "heads"},
+     {"L", 4096, "positions"},
+     kept_size("D", 64, "width of a head, even", 2),
+     choice("inverse", "turns back", {"0", "1"})},
+    [](const Sizes& s, const CpuContext&) {
+      return make_case({s.at("B"), s.at("H"), s.at("L"), s.at("D"), s.at("inverse") == 1});
+    });
+
 }  // namespace
 
 }  // namespace basin::kernels

@@ -100,6 +100,7 @@ KernelCase backward_case(const Problem& s) {
   };
   const auto n = static_cast<double>(s.rows * s.cols);
   result.cost = {4 * n, 3 * n, 0};
+  result.reference_work = 3 * n * static_cast<double>(s.cols);
   return result;
 }
 
@@ -126,6 +127,17 @@ const RegisterKernel backward({"softmax_backward",
                                [](const CpuContext&) { return cases(backward_case); },
                                5e-7,
                                2e-15});
+
+const std::vector<SizeParameter> kSizes = {{"rows", 8192, "rows"},
+                                           kept_size("cols", 1024, "numbers in a row")};
+
+template <KernelCase (*make)(const Problem&)>
+KernelCase sized(const Sizes& s, const CpuContext&) {
+  return make({"", s.at("rows"), s.at("cols"), 10});
+}
+
+const RegisterSizes forward_sizes("softmax_forward", kSizes, sized<forward_case>);
+const RegisterSizes backward_sizes("softmax_backward", kSizes, sized<backward_case>);
 
 }  // namespace
 

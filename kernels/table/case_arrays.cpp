@@ -87,7 +87,7 @@ CaseArrays::CaseArrays(const KernelCase& problem, DType dtype, const CpuContext&
   for (std::size_t i = 0; i < data_.size(); ++i) {
     const Role role = problem.buffers[i].role;
     if (role == Role::input || role == Role::in_out) {
-      draw(i);
+      draw(i, context);
     }
   }
   if (problem.prepare) {
@@ -95,17 +95,20 @@ CaseArrays::CaseArrays(const KernelCase& problem, DType dtype, const CpuContext&
   }
 }
 
-void CaseArrays::draw(std::size_t buffer) {
+void CaseArrays::draw(std::size_t buffer, const CpuContext& context) {
   const CaseBuffer& b = problem_->buffers[buffer];
   const std::uint64_t key = derive_key(hash(problem_->name), hash(b.name));
-  for (std::int64_t at = 0; at < elements(buffer); ++at) {
-    const auto words = philox(key, static_cast<std::uint64_t>(at));
-    const std::uint64_t bits = (std::uint64_t{words[0]} << 20) | (words[1] >> 12);
-    const double u = static_cast<double>(bits) * 0x1p-52;
-    const double value =
-        b.integer ? b.low + std::floor(u * (b.high - b.low + 1)) : b.low + u * (b.high - b.low);
-    set_element(data_[buffer], dtype_of_buffer(buffer), at, value);
-  }
+  const DType dtype = dtype_of_buffer(buffer);
+  for_ranges(context, elements(buffer), 16384, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin; at < end; ++at) {
+      const auto words = philox(key, static_cast<std::uint64_t>(at));
+      const std::uint64_t bits = (std::uint64_t{words[0]} << 20) | (words[1] >> 12);
+      const double u = static_cast<double>(bits) * 0x1p-52;
+      const double value =
+          b.integer ? b.low + std::floor(u * (b.high - b.low + 1)) : b.low + u * (b.high - b.low);
+      set_element(data_[buffer], dtype, at, value);
+    }
+  });
 }
 
 CaseArrays CaseArrays::widened() const {

@@ -52,7 +52,7 @@ class CaseArrays {
   CaseArrays(const KernelCase& problem, DType dtype);
   std::size_t bytes(std::size_t buffer) const;
   bool is_compared(std::size_t buffer) const;
-  void draw(std::size_t buffer);
+  void draw(std::size_t buffer, const CpuContext& context);
 
   const KernelCase* problem_;
   DType dtype_;

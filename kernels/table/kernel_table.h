@@ -10,6 +10,7 @@
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
 #include "kernels/common/thread_pool.h"
+#include "kernels/table/sizes.h"
 
 namespace basin::kernels {
 
@@ -52,6 +53,14 @@ struct KernelCase {
   std::function<Status(void* const* data, DType dtype, int variant, const CpuContext&)> run;
   std::function<void(void* const* data)> reference;
   Cost cost;
+  /// Operations of the reference, where they are many more than those of the kernel.
+  double reference_work = 0;
+};
+
+/// Problems of any size, for timing. The made case has no name; sized_case() gives it one.
+struct SizedProblem {
+  std::vector<SizeParameter> parameters;
+  std::function<KernelCase(const Sizes&, const CpuContext&)> make;
 };
 
 struct KernelVariant {
@@ -69,6 +78,7 @@ struct KernelEntry {
   /// Largest |error| / (1 + |reference|), with the reason in the entry's source.
   double tolerance_f32;
   double tolerance_f64;
+  SizedProblem sized{};  ///< added by RegisterSizes
 };
 
 /// All registered kernels, sorted by name.
@@ -78,5 +88,20 @@ const std::vector<KernelEntry>& kernel_table();
 struct RegisterKernel {
   explicit RegisterKernel(KernelEntry entry);
 };
+
+/// Gives a registered entry its problems of any size; stands below the RegisterKernel in its file.
+struct RegisterSizes {
+  RegisterSizes(const std::string& kernel, std::vector<SizeParameter> parameters,
+                std::function<KernelCase(const Sizes&, const CpuContext&)> make);
+};
+
+/// The problem of these sizes, named after them. Every parameter must have a value that fits it.
+KernelCase sized_case(const KernelEntry& entry, const Sizes& sizes, const CpuContext& context);
+
+/// About how many operations the reference of a case takes.
+double reference_work(const KernelCase& problem);
+
+/// The sizes made smaller until the reference takes at most `work` operations, if that is possible.
+Sizes affordable(const KernelEntry& entry, Sizes sizes, double work, const CpuContext& context);
 
 }  // namespace basin::kernels

@@ -91,6 +91,25 @@ TEST_P(EveryKernel, AgreesWithItsReferenceForAnyNumberOfThreads) {
   }
 }
 
+// What is timed is the kernel that is tested: the standard problem for timing, made small.
+TEST_P(EveryKernel, AgreesWithItsReferenceOnAProblemForTiming) {
+  constexpr double kWork = 2e5;
+  const DType dtype = GetParam().dtype;
+  ThreadPool pool(2);
+  const CpuContext context{&pool};
+  const auto& parameters = entry().sized.parameters;
+  const Sizes sizes = affordable(entry(), standard_sizes(parameters), kWork, context);
+  const KernelCase problem = sized_case(entry(), sizes, context);
+  SCOPED_TRACE(problem.name);
+  CaseArrays expected = CaseArrays(problem, dtype, context).widened();
+  problem.reference(expected.data());
+  const auto worst = run_once(problem, dtype, 0, context).difference(expected);
+  EXPECT_TRUE(worst.error <=
+              10 * (dtype == DType::f32 ? entry().tolerance_f32 : entry().tolerance_f64))
+      << worst.buffer << "[" << worst.position << "] is " << worst.found << ", expected "
+      << worst.expected;
+}
+
 INSTANTIATE_TEST_SUITE_P(Table, EveryKernel, testing::ValuesIn(all_parameters()),
                          [](const testing::TestParamInfo<TableParameter>& test) {
                            return test.param.kernel + "_" + name_of(test.param.dtype);
@@ -152,6 +171,9 @@ TEST(KernelTable, IsCompleteAndSorted) {
     std::set<std::string> names;
     const std::vector<KernelCase> cases = entry.cases(context);
     EXPECT_FALSE(cases.empty());
+    ASSERT_FALSE(entry.sized.parameters.empty()) << "a RegisterSizes is missing";
+    EXPECT_GT(
+        sized_case(entry, standard_sizes(entry.sized.parameters), context).cost.elements_moved, 0);
     for (const KernelCase& problem : cases) {
       EXPECT_TRUE(names.insert(problem.name).second) << "two cases " << problem.name;
       EXPECT_GT(problem.cost.elements_moved, 0) << problem.name;
