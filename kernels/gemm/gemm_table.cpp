@@ -167,13 +167,14 @@ const RegisterSizes sizes("gemm",
                            {"batch", 1, "products"},
                            choice("ta", "A is stored transposed", {"0", "1"}),
                            choice("tb", "B is stored transposed", {"0", "1"})},
-                          [](const Sizes& s, const CpuContext&) {
+                          [](const Sizes& s, const CpuContext& context) {
                             return gemm_case({.m = s.at("m"),
                                               .n = s.at("n"),
                                               .k = s.at("k"),
                                               .transpose_a = s.at("ta") == 1,
                                               .transpose_b = s.at("tb") == 1,
-                                              .batch = s.at("batch")});
+                                              .batch = s.at("batch")},
+                                             context);
                           });
 
 }  // namespace
