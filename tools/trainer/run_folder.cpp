@@ -20,11 +20,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// In the order in which they are removed: a run is first no longer finished, then no run any more.
 constexpr const char* kAll[] = {
-    run_files::kConfiguration, run_files::kCheckpoint,  run_files::kMetricsCsv,
-    run_files::kMetricsJson,   run_files::kSummary,     run_files::kCurveScript,
-    run_files::kCurve,         run_files::kBest,        run_files::kGraph,
-    run_files::kProfileTrace,  run_files::kProfileTable};
+    run_files::kSummary,    run_files::kConfiguration, run_files::kCheckpoint,  run_files::kBest,
+    run_files::kMetricsCsv, run_files::kMetricsJson,   run_files::kCurveScript, run_files::kCurve,
+    run_files::kGraph,      run_files::kProfileTrace,  run_files::kProfileTable};
 
 // The step in "checkpoint_120.h5", or -1.
 std::int64_t step_in_name(const std::string& name) {
