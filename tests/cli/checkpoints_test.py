@@ -109,6 +109,19 @@ class Checkpoints(TrainerCase):
             self.assertTrue(self.read("run", name) == self.read("whole", name), name)
         self.assertEqual(self.read("run", "checkpoint_best.h5"), b"somebody's own")
 
+    def test_killed_while_a_file_gets_its_second_name(self):
+        settings = {"steps": 12, "checkpoint_every": 2, "keep_checkpoints": 3, "eval_every": 1}
+        self.train("whole", **settings)
+        shutil.copytree(self.path("whole"), self.path("run"))
+        os.remove(self.path("run", "summary.json"))
+        os.replace(self.path("run", "checkpoint_8.h5"), self.path("run", "checkpoint.h5"))
+        for name in ("best.h5", "checkpoint_8.h5"):
+            os.link(self.path("run", "checkpoint.h5"), self.path("run", f"{name}.link"))
+        self.succeed("train", "--resume", "--out", "run")
+        self.assertEqual(*[sorted(os.listdir(self.path(out))) for out in ("run", "whole")])
+        for name in self.checkpoints("whole"):
+            self.assertTrue(self.read("run", name) == self.read("whole", name), name)
+
     def test_a_damaged_best_is_named(self):
         self.unsteady()
         os.remove(self.path("run", "summary.json"))
