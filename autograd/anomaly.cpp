@@ -3,8 +3,6 @@
 #include <cmath>
 #include <utility>
 
-#include "tensor/error.h"
-
 namespace basin {
 
 namespace {
@@ -14,15 +12,20 @@ thread_local bool watching = false;
 AnomalyMode::AnomalyMode() : previous_(std::exchange(watching, true)) {}
 AnomalyMode::~AnomalyMode() { watching = previous_; }
 
-void check_anomaly(const char* name, const char* what, const Tensor& tensor) {
+void check_anomaly(const char* name, const char* what, const Tensor& tensor,
+                   const std::vector<Variable>& inputs) {
   if (!watching || !tensor.defined() || !is_floating(tensor.dtype())) {
     return;
   }
   const std::vector<double> values = tensor.to_vector<double>();
   for (std::size_t n = 0; n < values.size(); ++n) {
     if (!std::isfinite(values[n])) {
-      fail("the operation '{}' made the first value that is not finite: {} at element {} of {}, {}",
-           name, values[n], n, what, describe(tensor));
+      throw AnomalyError(
+          fmt::format(
+              "the operation '{}' made the first value that is not finite: {} at element {} of "
+              "{}, {}",
+              name, values[n], n, what, describe(tensor)),
+          inputs);
     }
   }
 }

@@ -66,7 +66,7 @@ std::vector<Tensor> Node::backward(const Tensor& dy) const {
   std::vector<Tensor> gradients =
       backward_(dy, std::span<const bool>(needed.get(), inputs_.size()));
   for (const Tensor& gradient : gradients) {
-    check_anomaly(name_, "a gradient in its backward pass", gradient);
+    check_anomaly(name_, "a gradient in its backward pass", gradient, inputs_);
   }
   if (gradients.size() != inputs_.size()) {
     fail("[{}] {} gradients for {} inputs", name_, gradients.size(), inputs_.size());
@@ -85,13 +85,16 @@ std::vector<Tensor> Node::backward(const Tensor& dy) const {
   return gradients;
 }
 
+bool records_gradients(const std::vector<Variable>& inputs) {
+  return grad_enabled() && std::any_of(inputs.begin(), inputs.end(),
+                                       [](const Variable& input) { return input.requires_grad(); });
+}
+
 Variable record(const char* name, std::vector<Variable> inputs, Tensor value,
                 BackwardFunction backward) {
-  check_anomaly(name, "its result", value);
+  check_anomaly(name, "its result", value, inputs);
   profile_forward(name);
-  const bool wanted =
-      grad_enabled() && std::any_of(inputs.begin(), inputs.end(),
-                                    [](const Variable& input) { return input.requires_grad(); });
+  const bool wanted = records_gradients(inputs);
   Variable result(std::move(value), wanted);
   if (wanted) {
     result.impl_->node =

@@ -49,6 +49,9 @@ class Node {
   BackwardFunction backward_;
 };
 
+/// Whether record() would keep an operation on these inputs for a backward pass.
+bool records_gradients(const std::vector<Variable>& inputs);
+
 /// The result of an operation: a Variable with `value` that remembers `inputs` and `backward` if
 /// any input requires a gradient (undefined inputs do not), else a plain leaf.
 Variable record(const char* name, std::vector<Variable> inputs, Tensor value,

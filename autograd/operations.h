@@ -54,6 +54,12 @@ Variable dropout(const Variable& x, double p, std::uint64_t key, std::uint64_t s
 Variable cross_entropy(const Variable& logits, const Tensor& targets,
                        std::int64_t ignore_index = -100, double label_smoothing = 0.0);
 
+/// cross_entropy(linear(x, weight, bias), targets, ...) without the logits in memory; bias may be
+/// undefined.
+Variable linear_cross_entropy(const Variable& x, const Variable& weight, const Variable& bias,
+                              const Tensor& targets, std::int64_t ignore_index = -100,
+                              double label_smoothing = 0.0);
+
 /// One retrieval step: see AssociationInputs in tensor/functions/association.h.
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
                    const Tensor& key_lengths, bool causal);

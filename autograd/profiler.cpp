@@ -74,6 +74,14 @@ std::string Profiler::chrome_trace() const {
   return out + "\n]}\n";
 }
 
+ProfilerPause::ProfilerPause() : paused_(std::exchange(current, nullptr)) {}
+ProfilerPause::~ProfilerPause() {
+  current = paused_;
+  if (paused_ != nullptr) {
+    paused_->last_end_ = paused_->now();
+  }
+}
+
 void profile_forward(const char* name) {
   if (current == nullptr) {
     return;

@@ -38,6 +38,7 @@ class Profiler {
 
  private:
   friend void profile_forward(const char*);
+  friend class ProfilerPause;
   friend class ProfiledScope;
   double now() const;
 
@@ -45,6 +46,18 @@ class Profiler {
   double last_end_ = 0.0;
   std::vector<ProfileEvent> events_;
   Profiler* previous_;
+};
+
+/// While one is alive on this thread, nothing is timed.
+class ProfilerPause {
+ public:
+  ProfilerPause();
+  ~ProfilerPause();
+  ProfilerPause(const ProfilerPause&) = delete;
+  ProfilerPause& operator=(const ProfilerPause&) = delete;
+
+ private:
+  Profiler* paused_;
 };
 
 /// Called when an operation has computed its value.

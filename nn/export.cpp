@@ -1,6 +1,11 @@
 #include "nn/export.h"
 
+#include <fcntl.h>
+
+#include <cerrno>
 #include <cmath>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -48,15 +53,36 @@ std::map<std::string, Tensor> read_weights(const std::string& checkpoint,
   return weights;
 }
 
+std::string without_slash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') {
+    path.pop_back();
+  }
+  return path;
+}
+
+bool holds_only_npy_files(const std::string& folder) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (!entry.is_regular_file() || entry.is_symlink() || entry.path().extension() != ".npy") {
+      return false;
+    }
+  }
+  return true;
+}
+
 // A folder that is filled under another name and gets its own when it is complete.
 class AtomicFolder {
  public:
-  explicit AtomicFolder(const std::string& path) : path_(path), partial_(path + ".partial") {
+  AtomicFolder(const std::string& path, ExistingExport existing)
+      : path_(without_slash(path)), partial_(path_ + ".partial") {
     std::error_code error;
     const fs::file_status status = fs::symlink_status(path_, error);
-    if (fs::exists(status) && !(fs::is_directory(status) && fs::is_empty(path_, error))) {
+    const bool may_replace = existing == ExistingExport::replace;
+    if (fs::exists(status) &&
+        !(fs::is_directory(status) &&
+          (may_replace ? holds_only_npy_files(path_) : fs::is_empty(path_, error)))) {
       throw FileError(fmt::format(
-          "{}: is there already; npy files are exported to a new or an empty folder", path_));
+          "{}: is there already; npy files are exported to a new or an empty folder{}", path_,
+          may_replace ? ", or in place of a folder that holds nothing but npy files" : ""));
     }
     if (!fs::create_directory(partial_, error)) {
       throw FileError(fmt::format(
@@ -76,12 +102,14 @@ class AtomicFolder {
   std::string file(const std::string& name) const { return partial_ + "/" + name; }
 
   void commit() {
-    std::error_code error;
-    fs::rename(partial_, path_, error);
-    if (error) {
-      throw FileError(fmt::format("{}: cannot be put in place: {}", path_, error.message()));
+    // Both folders change places in one moment; the destructor removes the old one.
+    const bool replaces = fs::exists(path_) && !fs::is_empty(path_);
+    if (replaces
+            ? renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) != 0
+            : std::rename(partial_.c_str(), path_.c_str()) != 0) {
+      throw FileError(fmt::format("{}: cannot be put in place: {}", path_, std::strerror(errno)));
     }
-    done_ = true;
+    done_ = !replaces;
   }
 
  private:
@@ -90,8 +118,9 @@ class AtomicFolder {
   bool done_ = false;
 };
 
-void write_folder(const std::string& output, const std::map<std::string, Tensor>& weights) {
-  AtomicFolder folder(output);
+void write_folder(const std::string& output, const std::map<std::string, Tensor>& weights,
+                  ExistingExport existing) {
+  AtomicFolder folder(output, existing);
   for (const auto& [name, weight] : weights) {
     write_npy(folder.file(name + ".npy"), weight);
   }
@@ -111,12 +140,18 @@ WeightFormat weight_format(const std::string& name) {
 }
 
 ExportSummary export_weights(const std::string& checkpoint, WeightFormat format,
-                             const std::string& output, std::optional<DType> dtype) {
+                             const std::string& output, std::optional<DType> dtype,
+                             ExistingExport existing) {
   if (dtype && !is_floating(*dtype)) {
     fail("weights cannot be exported as {}; f32, f64, bf16 and f16 are possible", name_of(*dtype));
   }
   if (dtype == DType::bf16 && format == WeightFormat::npy) {
     fail("npy has no bf16; export as f32, or in the safetensors format");
+  }
+  std::error_code ignored;
+  if (format == WeightFormat::safetensors && existing == ExistingExport::keep &&
+      fs::is_regular_file(output, ignored)) {
+    throw FileError(fmt::format("{}: is there already", output));
   }
   const TrainingState state = read_training_state(checkpoint);
   const std::map<std::string, Tensor> weights = read_weights(checkpoint, dtype);
@@ -125,7 +160,7 @@ ExportSummary export_weights(const std::string& checkpoint, WeightFormat format,
         output, weights,
         {{"configuration", state.configuration}, {"step", std::to_string(state.step)}});
   } else {
-    write_folder(output, weights);
+    write_folder(output, weights, existing);
   }
   ExportSummary summary;
   for (const auto& [name, weight] : weights) {

@@ -17,6 +17,9 @@ enum class WeightFormat : std::uint8_t {
 /// "safetensors" or "npy". Throws Error for anything else, with the names that are known.
 WeightFormat weight_format(const std::string& name);
 
+/// What is to happen to an earlier export at the same place.
+enum class ExistingExport : std::uint8_t { keep, replace };
+
 struct ExportSummary {
   std::int64_t tensors = 0;
   std::int64_t elements = 0;  ///< of all tensors
@@ -24,13 +27,15 @@ struct ExportSummary {
 
 /// Writes every tensor under "/model" of a checkpoint under its dotted name. Floats are converted
 /// to `dtype` if one is given. A safetensors file also holds the texts "configuration" and "step"
-/// of the checkpoint as metadata. `output` becomes the whole export or stays what it was: a file is
-/// replaced; a folder must be empty or not be there yet.
+/// of the checkpoint as metadata. `output` becomes the whole export or stays what it was. What is
+/// there is only replaced if `existing` says so, a folder only if it holds nothing but npy files;
+/// an empty folder is as good as none.
 ///
 /// Throws Error if `dtype` is no float, is bf16 for npy (which has no such type), or has no finite
 /// value for a finite weight; FileError if the checkpoint is missing, damaged or none, or `output`
 /// cannot be written.
 ExportSummary export_weights(const std::string& checkpoint, WeightFormat format,
-                             const std::string& output, std::optional<DType> dtype = {});
+                             const std::string& output, std::optional<DType> dtype = {},
+                             ExistingExport existing = ExistingExport::keep);
 
 }  // namespace basin::nn

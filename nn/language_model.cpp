@@ -46,7 +46,8 @@ Variable LanguageModel::forward(const Tensor& tokens, const Tensor& lengths) con
 
 Variable LanguageModel::loss(const Tensor& tokens, const Tensor& targets,
                              const Tensor& lengths) const {
-  return cross_entropy(forward(tokens, lengths), targets, -100, head_options_.label_smoothing);
+  return linear_cross_entropy(backbone_.forward(tokens, lengths), head_weight_, head_bias_, targets,
+                              -100, head_options_.label_smoothing);
 }
 
 }  // namespace basin::nn

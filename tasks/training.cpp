@@ -33,6 +33,12 @@ std::int64_t counted_targets(const Batch& batch) {
   return batch.targets.numel() - std::count(target, target + batch.targets.numel(), kIgnored);
 }
 
+template <class T>
+bool all_finite(const Tensor& tensor) {
+  const T* data = tensor.data<T>();
+  return std::all_of(data, data + tensor.numel(), [](T value) { return std::isfinite(value); });
+}
+
 }  // namespace
 
 Evaluation evaluate(nn::LanguageModel& model, const Task& task, Split split, std::int64_t batch,
@@ -124,6 +130,15 @@ StepReport TrainingRun::step() {
 
 void TrainingRun::save(const std::string& path, const std::string& configuration,
                        const std::vector<Metric>& metrics) const {
+  for (const nn::Parameter& parameter : model_.parameters()) {
+    const Tensor& weight = parameter.variable.value();
+    if (!(weight.dtype() == DType::f64 ? all_finite<double>(weight) : all_finite<float>(weight))) {
+      throw Diverged(
+          fmt::format("the weight '{}' is no longer finite at step {}; try a smaller learning rate "
+                      "than {}",
+                      parameter.name, steps_done_, options_.schedule.peak));
+    }
+  }
   nn::TrainingState state;
   state.configuration = configuration;
   state.step = steps_done_;

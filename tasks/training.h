@@ -65,7 +65,9 @@ class TrainingRun {
   std::int64_t steps_done() const { return steps_done_; }
   std::int64_t batches_per_epoch() const { return loader_.batches_per_epoch(); }
 
-  /// See nn/checkpoint.h. After load() the run goes on as if it had never stopped, bit for bit.
+  /// See nn/checkpoint.h; save() throws Diverged, and writes nothing, if a weight is not finite:
+  /// one can go on from every checkpoint. After load() the run goes on as if it had never stopped,
+  /// bit for bit.
   void save(const std::string& path, const std::string& configuration,
             const std::vector<Metric>& metrics) const;
   nn::TrainingState load(const std::string& path);

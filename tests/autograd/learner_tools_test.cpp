@@ -46,6 +46,29 @@ TEST(Anomaly, NamesTheOperationWhoseGradientIsNotFinite) {
   EXPECT_NE(message.find("backward"), std::string::npos) << message;
 }
 
+TEST(Anomaly, HandsOutTheInputsOfTheOperation) {
+  const Variable x(Tensor::from<double>({2}, std::vector<double>{1.0, -2.0}), true);
+  const Variable y(Tensor::full({2}, 0.5, DType::f64), true);
+  const AnomalyMode anomaly;
+  try {
+    (void)log(x);
+    FAIL() << "nothing was thrown";
+  } catch (const AnomalyError& error) {
+    ASSERT_EQ(error.inputs().size(), 1u);
+    EXPECT_TRUE(error.inputs()[0].same_as(x));
+  }
+  try {
+    // sqrt is finite at 0, its derivative is not.
+    const Variable zero(Tensor::zeros({2}, DType::f64), true);
+    const Variable root = sqrt(mul(zero, y));
+    sum(root).backward();
+    FAIL() << "nothing was thrown";
+  } catch (const AnomalyError& error) {
+    ASSERT_EQ(error.inputs().size(), 1u);
+    EXPECT_STREQ(error.inputs()[0].node()->name(), "mul");
+  }
+}
+
 TEST(Anomaly, EndsWithItsScope) {
   const Variable x(Tensor::full({1}, -1.0, DType::f64), true);
   { const AnomalyMode anomaly; }
@@ -95,6 +118,26 @@ TEST(Profiler, CountsCallsInBothPassesAndWritesAReadableTrace) {
   const auto trace = nlohmann::json::parse(profiler.chrome_trace());
   EXPECT_EQ(trace["traceEvents"].size(), profiler.events().size());
   EXPECT_EQ(trace["traceEvents"][0]["ph"], "X");
+}
+
+TEST(Profiler, TimesNothingDuringAPause) {
+  const Variable x(Tensor::full({8, 8}, 0.5, DType::f32), true);
+  Profiler profiler;
+  (void)tanh(x);
+  {
+    const ProfilerPause pause;
+    (void)exp(x);
+    const ProfiledScope scope("paused", ProfilePhase::other);
+  }
+  (void)sin(x);
+  std::vector<std::string> names;
+  for (const ProfileEvent& event : profiler.events()) {
+    names.emplace_back(event.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"tanh", "sin"}));
+  // What came in between belongs to nobody.
+  const ProfileEvent& before = profiler.events().front();
+  EXPECT_GT(profiler.events().back().start, before.start + before.duration);
 }
 
 TEST(Recompute, GivesTheSameBitsAndKeepsLess) {

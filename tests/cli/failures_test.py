@@ -73,8 +73,8 @@ class OutputFolder(TrainerCase):
         def limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
 
-        self.fails("run", "checkpoint.h5", preexec_fn=limit)
-        self.assertFalse(os.path.exists(self.path("run", "checkpoint.h5")))
+        self.fails("run", "run/best.h5", "File too large", preexec_fn=limit)
+        self.assertFalse(os.path.exists(self.path("run", "best.h5")))
 
         def limit_more():
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

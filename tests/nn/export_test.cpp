@@ -19,6 +19,7 @@
 namespace basin::test {
 namespace {
 
+using nn::ExistingExport;
 using nn::export_weights;
 using nn::WeightFormat;
 
@@ -61,10 +62,14 @@ TEST_F(Export, WritesSafetensorsOfEveryFloat) {
   }
 }
 
-TEST_F(Export, KeepsTheDTypeUnlessAskedAndReplacesAFile) {
+TEST_F(Export, KeepsTheDTypeUnlessAskedAndReplacesAFileIfAsked) {
   const std::string path = folder_ / "x.safetensors";
   write_bytes(path, "before");
-  export_weights(checkpoint_, WeightFormat::safetensors, path);
+  EXPECT_TRUE(
+      refuses<FileError>([&] { export_weights(checkpoint_, WeightFormat::safetensors, path); },
+                         {path, "is there already"}));
+  EXPECT_EQ(read_bytes(path), "before");
+  export_weights(checkpoint_, WeightFormat::safetensors, path, {}, ExistingExport::replace);
   const SafetensorsReader file(path);
   expect_weights(DType::f32, [&](const std::string& name) { return file.read(name); });
 }
@@ -86,6 +91,23 @@ TEST_F(Export, WritesAFolderOfNpyFiles) {
   std::filesystem::create_directory(folder_ / "empty");
   EXPECT_NO_THROW(export_weights(checkpoint_, WeightFormat::npy, folder_ / "empty"));
   EXPECT_FALSE(std::filesystem::is_empty(folder_ / "empty"));
+}
+
+TEST_F(Export, ReplacesAFolderOfNpyFilesIfAsked) {
+  const std::string output = folder_ / "weights";
+  std::filesystem::create_directory(output);
+  write_bytes(output + "/of_another_model.npy", "before");
+  export_weights(checkpoint_, WeightFormat::npy, output + "/", {}, ExistingExport::replace);
+  expect_weights(DType::f32,
+                 [&](const std::string& name) { return read_npy(output + "/" + name + ".npy"); });
+  EXPECT_FALSE(std::filesystem::exists(output + "/of_another_model.npy"));
+  EXPECT_FALSE(std::filesystem::exists(output + ".partial"));
+
+  write_bytes(output + "/notes.txt", "kept");
+  EXPECT_TRUE(refuses<FileError>(
+      [&] { export_weights(checkpoint_, WeightFormat::npy, output, {}, ExistingExport::replace); },
+      {output, "nothing but npy files"}));
+  EXPECT_EQ(read_bytes(output + "/notes.txt"), "kept");
 }
 
 TEST_F(Export, TouchesNoFolderThatHoldsSomething) {

@@ -142,7 +142,7 @@ TEST(LanguageModel, RefusesTargetsThatCannotBe) {
       },
       {"position 0"}));
   EXPECT_TRUE(refuses<Error>([&] { model.loss(tokens, random_tokens(2, 4, 11, 5)); },
-                             {"(2, 3, 11)", "(2, 4)"}));
+                             {"(2, 3, 16)", "(2, 4)"}));
 }
 
 }  // namespace

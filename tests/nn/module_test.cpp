@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "autograd/operations.h"
+#include "nn/nearest_parameters.h"
 #include "tensor/error.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/small_models.h"
@@ -97,6 +98,21 @@ TEST(Module, ClearGradForgetsTheGradientsOfAllDescendants) {
   top.clear_grad();
   EXPECT_FALSE(top.variables[0].grad().defined());
   EXPECT_FALSE(leaf.variables[0].grad().defined());
+}
+
+TEST(NearestParameters, AreThoseReachedWithTheFewestOperations) {
+  Parts parts({"first", "second", "third", "unused"});
+  const Variable first = exp(parts.variables[0]);
+  const Variable both = mul(first, parts.variables[1]);
+  const Variable later = exp(exp(both));
+  const std::vector<Parameter> all = parts.parameters();
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(nearest_parameters({both}, all), Names{"second"});
+  EXPECT_EQ(nearest_parameters({later, Variable()}, all), Names{"second"});
+  EXPECT_EQ(nearest_parameters({first, later}, all), Names{"first"});
+  EXPECT_EQ(nearest_parameters({parts.variables[2], parts.variables[0]}, all),
+            (Names{"first", "third"}));
+  EXPECT_EQ(nearest_parameters({Variable(Tensor::zeros({1}, DType::f64))}, all), Names{});
 }
 
 }  // namespace

@@ -152,6 +152,25 @@ TEST_P(EveryTrainingRun, SaysThatWeightsAreNotNumbers) {
   EXPECT_TRUE(same_bits(test::weights_of(model), before));
 }
 
+TEST(TrainingRun, SavesNoWeightsThatAreNotFinite) {
+  const TemporaryFolder folder;
+  const auto task = small_copying();
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    nn::LanguageModel model(small_backbone("rnn", dtype), 1);
+    const TrainingRun run(*task, model, constant_rate(0.25, 8));
+    const std::string path = folder / "run.h5";
+    run.save(path, "", {});
+    const std::string before = test::read_bytes(path);
+    Tensor& weight = test::parameter(model, "head.weight").mutable_value();
+    for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+      weight.fill(value);
+      EXPECT_TRUE(refuses<Diverged>([&] { run.save(path, "", {}); },
+                                    {"'head.weight'", "at step 0", "than 0.25"}));
+      EXPECT_EQ(test::read_bytes(path), before);
+    }
+  }
+}
+
 TEST(TrainingRun, ReportsEveryStep) {
   const CountedTask task;
   nn::LanguageModel model(small_backbone("attention", DType::f64), 1);

@@ -46,9 +46,9 @@ struct Run {
 
 // Settings that decide how much work is done or written, not what is learned.
 bool tells_runs_apart(const std::string& setting) {
-  static const std::set<std::string> others = {"task",       "backbone",        "log-every",
-                                               "eval-every", "eval-examples",   "test-examples",
-                                               "threads",    "checkpoint-every"};
+  static const std::set<std::string> others = {
+      "task",          "backbone", "log-every",        "eval-every",      "eval-examples",
+      "test-examples", "threads",  "checkpoint-every", "keep-checkpoints"};
   return others.count(setting) == 0;
 }
 

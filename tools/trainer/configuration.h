@@ -57,6 +57,7 @@ struct Configuration {
   std::int64_t eval_examples = 0;       ///< 0: all
   std::int64_t test_examples = 0;       ///< 0: all
   std::int64_t checkpoint_every = 100;  ///< 0: only after the last step
+  std::int64_t keep_checkpoints = 1;    ///< checkpoint.h5 included
   std::int64_t threads = 0;             ///< 0: as many as there are cores
 };
 

@@ -1,18 +1,16 @@
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "nn/checkpoint.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 #include "tools/report/text_file.h"
 #include "tools/trainer/arguments.h"
+#include "tools/trainer/chosen_checkpoint.h"
 #include "tools/trainer/commands.h"
 #include "tools/trainer/experiment.h"
 #include "tools/trainer/memory.h"
 #include "tools/trainer/progress.h"
 #include "tools/trainer/results.h"
-#include "tools/trainer/run_folder.h"
 #include "tools/trainer/settings.h"
 #include "tools/trainer/usage_error.h"
 #include "tools/trainer/values.h"
@@ -26,7 +24,8 @@ const Syntax kSyntax = {
     "Evaluates a checkpoint on the task it was trained for; task and model are rebuilt from the\n"
     "settings in the checkpoint.",
     "",
-    {{"checkpoint", "FILE", "a checkpoint.h5, or the folder of a run"},
+    {kCheckpointOption,
+     kWhichOption,
      {"split", "NAME", "validation or test [test]"},
      {"examples", "N", "how many; 0: all [as the run did]"},
      {"data", "FILE", "the file to read [as the run did]"},
@@ -36,14 +35,6 @@ const Syntax kSyntax = {
      {"backbone", "NAME", "refuse a checkpoint of another backbone"},
      {"out", "FILE", "write the figures as JSON, too"}},
     false};
-
-std::string checkpoint_path(const Arguments& arguments) {
-  const std::string& path = arguments.value("checkpoint");
-  std::error_code ignored;
-  return std::filesystem::is_directory(path, ignored)
-             ? (std::filesystem::path(path) / run_files::kCheckpoint).string()
-             : path;
-}
 
 void refuse_other(const std::string& path, const char* what, const std::string& stored,
                   const std::string& asked) {
@@ -127,7 +118,7 @@ void evaluate_command(const std::vector<std::string>& words) {
     fmt::print("{}", help_text(kSyntax));
     return;
   }
-  const std::string path = checkpoint_path(arguments);
+  const std::string path = chosen_checkpoint(arguments);
   const tasks::Split splits[] = {tasks::Split::validation, tasks::Split::test};
   const tasks::Split split =
       splits[read_choice(arguments.value_or("split", "test"), {"validation", "test"}, "--split")];

@@ -22,6 +22,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
       {"train", "train a backbone on a task and evaluate it", train_command},
       {"evaluate", "evaluate a checkpoint", evaluate_command},
+      {"export", "write the weights of a checkpoint for other programs", export_command},
       {"compare", "put several runs of one task into a table and a plot", compare_command},
       {"sweep", "train many configurations, each with several seeds, and compare them",
        sweep_command},

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -19,10 +20,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kAll[] = {run_files::kConfiguration, run_files::kCheckpoint,
-                                run_files::kMetricsCsv,    run_files::kMetricsJson,
-                                run_files::kSummary,       run_files::kCurveScript,
-                                run_files::kCurve};
+// In the order in which they are removed: a run is first no longer finished, then no run any more.
+constexpr const char* kAll[] = {
+    run_files::kSummary,    run_files::kConfiguration, run_files::kCheckpoint,  run_files::kBest,
+    run_files::kMetricsCsv, run_files::kMetricsJson,   run_files::kCurveScript, run_files::kCurve,
+    run_files::kGraph,      run_files::kProfileTrace,  run_files::kProfileTable};
+
+// The step in "checkpoint_120.h5", or -1.
+std::int64_t step_in_name(const std::string& name) {
+  const std::string before = "checkpoint_";
+  const std::string after = ".h5";
+  if (name.size() <= before.size() + after.size() || !name.starts_with(before) ||
+      !name.ends_with(after)) {
+    return -1;
+  }
+  const char* begin = name.data() + before.size();
+  const char* end = name.data() + name.size() - after.size();
+  std::int64_t step = 0;
+  const auto result = std::from_chars(begin, end, step);
+  // Another way to write the number is the name of somebody else's file.
+  return result.ec == std::errc{} && result.ptr == end &&
+                 std::to_string(step).size() == static_cast<std::size_t>(end - begin)
+             ? step
+             : -1;
+}
 
 [[noreturn]] void unusable(const std::string& path, const std::string& reason) {
   throw FileError(fmt::format("the output folder {} cannot be used: {}", path, reason));
@@ -81,14 +102,40 @@ bool RunFolder::has_run() const {
                      [this](const char* name) { return has(name); });
 }
 
+std::vector<KeptCheckpoint> RunFolder::kept_checkpoints() const {
+  std::vector<KeptCheckpoint> found;
+  std::error_code code;
+  fs::directory_iterator entry(path_, code);
+  while (!code && entry != fs::directory_iterator()) {
+    if (const std::int64_t step = step_in_name(entry->path().filename().string()); step >= 0) {
+      found.push_back({step, entry->path().string()});
+    }
+    entry.increment(code);
+  }
+  if (code) {
+    throw FileError(fmt::format("{} cannot be listed: {}", path_, code.message()));
+  }
+  return found;
+}
+
+std::string RunFolder::kept_checkpoint(std::int64_t step) const {
+  return file(fmt::format("checkpoint_{}.h5", step));
+}
+
 void RunFolder::clear() const {
+  std::vector<std::string> paths;
   for (const char* name : kAll) {
-    for (const char* suffix : {"", ".partial"}) {
-      const std::string path = file(std::string(name) + suffix);
+    paths.push_back(file(name));
+  }
+  for (const KeptCheckpoint& kept : kept_checkpoints()) {
+    paths.push_back(kept.path);
+  }
+  for (const std::string& path : paths) {
+    for (const char* suffix : {"", ".partial", run_files::kLinkSuffix}) {
       std::error_code code;
-      fs::remove(path, code);
+      fs::remove(path + suffix, code);
       if (code) {
-        throw FileError(fmt::format("{} cannot be removed: {}", path, code.message()));
+        throw FileError(fmt::format("{}{} cannot be removed: {}", path, suffix, code.message()));
       }
     }
   }

@@ -1,9 +1,17 @@
 // The folder of one run.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace basin::trainer {
+
+/// A checkpoint_<step>.h5.
+struct KeptCheckpoint {
+  std::int64_t step;
+  std::string path;
+};
 
 /// Holds the folder for this process. The names of everything a run writes are here.
 class RunFolder {
@@ -21,6 +29,9 @@ class RunFolder {
   /// Whether a run, finished or not, has left something.
   bool has_run() const;
   bool has(const std::string& name) const;
+  /// The checkpoints under the names of their steps, in no order.
+  std::vector<KeptCheckpoint> kept_checkpoints() const;
+  std::string kept_checkpoint(std::int64_t step) const;
   /// Removes what a run leaves; other files stay.
   void clear() const;
 
@@ -32,11 +43,17 @@ class RunFolder {
 namespace run_files {
 inline constexpr const char* kConfiguration = "config.ini";
 inline constexpr const char* kCheckpoint = "checkpoint.h5";
+inline constexpr const char* kBest = "best.h5";
+/// What a checkpoint is linked to before it gets the name without it.
+inline constexpr const char* kLinkSuffix = ".link";
 inline constexpr const char* kMetricsCsv = "metrics.csv";
 inline constexpr const char* kMetricsJson = "metrics.jsonl";
 inline constexpr const char* kSummary = "summary.json";
 inline constexpr const char* kCurveScript = "curve.gp";
 inline constexpr const char* kCurve = "curve.svg";
+inline constexpr const char* kGraph = "graph.dot";
+inline constexpr const char* kProfileTrace = "profile.json";
+inline constexpr const char* kProfileTable = "profile.txt";
 }  // namespace run_files
 
 }  // namespace basin::trainer

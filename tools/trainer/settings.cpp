@@ -307,6 +307,9 @@ std::vector<Setting> make_settings() {
             "examples of the test at the end; 0: all"),
       whole("Run", "checkpoint-every", &C::checkpoint_every, 0, kMostSteps,
             "steps between checkpoints; 0: only after the last step"),
+      whole(
+          "Run", "keep-checkpoints", &C::keep_checkpoints, 1, 1'000'000,
+          "how many: checkpoint.h5 and those before it, checkpoint_STEP.h5; best.h5 is kept, too"),
       threads_setting(),
   };
 }

@@ -30,6 +30,10 @@ std::vector<tasks::Metric> to_metrics(const Json& list) {
 }  // namespace
 
 void write_summary(const std::string& path, const Summary& s) {
+  Json best = {{"step", s.best_step}, {"value", s.best_value}};
+  if (s.best_test) {
+    best["test"] = {{"loss", s.best_test->loss}, {"metrics", to_json(s.best_test->metrics)}};
+  }
   const Json json = {
       {"program", "basin trainer"},
       {"version", s.version},
@@ -43,7 +47,7 @@ void write_summary(const std::string& path, const Summary& s) {
       {"test", {{"examples", s.test_examples}, {"loss", s.loss}, {"metrics", to_json(s.metrics)}}},
       {"baselines", to_json(s.baselines)},
       {"higher_is_better", s.higher_is_better},
-      {"best_validation", {{"step", s.best_step}, {"value", s.best_value}}},
+      {"best_validation", best},
       {"seconds", s.seconds},
       {"tokens_per_second", s.tokens_per_second},
       {"peak_memory_bytes", s.peak_memory_bytes},
@@ -74,6 +78,10 @@ Summary read_summary(const std::string& path) {
     json.at("higher_is_better").get_to(s.higher_is_better);
     json.at("best_validation").at("step").get_to(s.best_step);
     json.at("best_validation").at("value").get_to(s.best_value);
+    if (const Json& best = json.at("best_validation"); best.contains("test")) {
+      const Json& of_best = best.at("test");
+      s.best_test = {of_best.at("loss").get<double>(), to_metrics(of_best.at("metrics"))};
+    }
     json.at("seconds").get_to(s.seconds);
     json.at("tokens_per_second").get_to(s.tokens_per_second);
     json.at("peak_memory_bytes").get_to(s.peak_memory_bytes);

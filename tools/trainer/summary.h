@@ -11,6 +11,12 @@
 
 namespace basin::trainer {
 
+/// What the weights of best.h5 reach on the test split.
+struct BestTest {
+  double loss = 0.0;
+  std::vector<tasks::Metric> metrics;
+};
+
 struct Summary {
   std::string version;  ///< of the program
   std::string task, backbone;
@@ -24,8 +30,9 @@ struct Summary {
   std::vector<tasks::Metric> metrics;    ///< test, the main metric first
   std::vector<tasks::Metric> baselines;  ///< in the main metric, chance first
   bool higher_is_better = true;
-  std::int64_t best_step = 0;  ///< of the best validation
-  double best_value = 0.0;     ///< its main metric
+  std::int64_t best_step = 0;         ///< of the best validation
+  double best_value = 0.0;            ///< its main metric
+  std::optional<BestTest> best_test;  ///< absent if there was no best.h5 of that step
   double seconds = 0.0;
   double tokens_per_second = 0.0;  ///< while training
   std::uint64_t peak_memory_bytes = 0;

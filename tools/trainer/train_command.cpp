@@ -11,6 +11,7 @@
 #include "tools/trainer/commands.h"
 #include "tools/trainer/curve_plot.h"
 #include "tools/trainer/experiment.h"
+#include "tools/trainer/graph_file.h"
 #include "tools/trainer/memory.h"
 #include "tools/trainer/results.h"
 #include "tools/trainer/run_folder.h"
@@ -18,6 +19,7 @@
 #include "tools/trainer/sweep_runner.h"
 #include "tools/trainer/training_session.h"
 #include "tools/trainer/usage_error.h"
+#include "tools/trainer/values.h"
 
 namespace basin::trainer {
 
@@ -36,7 +38,12 @@ const Syntax kSyntax = {
       "a run with each of the seeds 0 to N-1, or with these, one after another below DIR, and "
       "their "
       "mean; 'trainer sweep' does more"},
-     {"quiet", "", "print nothing but errors"}},
+     {"quiet", "", "print nothing but errors"},
+     {"profile", "",
+      "time the operations of some steps, after 2 to warm up: profile.txt, profile.json"},
+     {"profile-steps", "N", "how many steps --profile times [10]"},
+     {"anomaly", "", "find the operation that makes the first NaN or infinity; slow"},
+     {"graph", "", "draw the operations of one loss, before training: graph.dot"}},
     true};
 
 // What an earlier run wrote; a mistake in it is no mistake of this command.
@@ -118,8 +125,43 @@ void print_header(const Experiment& experiment, const RunFolder& folder) {
   fmt::print("output     {}\n", folder.path());
 }
 
+// 0: none.
+std::int64_t profile_steps(const Arguments& arguments) {
+  if (!arguments.has("profile")) {
+    if (arguments.has("profile-steps")) {
+      wrong_usage("--profile-steps would have no effect without --profile");
+    }
+    return 0;
+  }
+  constexpr std::int64_t kMost = 1000;  // a trace of more helps nobody
+  return read_whole(arguments.value_or("profile-steps", "10"), 1, kMost, "--profile-steps");
+}
+
+void check_profile(const Configuration& c, const SessionOptions& options) {
+  if (options.profile_steps > 0 && c.steps <= StepProfile::kWarmUp) {
+    wrong_usage("--profile needs more than {} steps, which warm up; --steps is {}",
+                StepProfile::kWarmUp, c.steps);
+  }
+}
+
+// What the checkpoint with the best validation reaches.
+std::string best_text(const Summary& summary) {
+  if (!summary.best_test) {
+    return fmt::format("there is no {} of the best validation, step {}", run_files::kBest,
+                       summary.best_step);
+  }
+  if (summary.best_step == summary.steps) {
+    return "the last checkpoint has the best validation, too";
+  }
+  const BestTest& best = *summary.best_test;
+  return fmt::format(
+      "best validation at step {}: its checkpoint has {} {:.4f}, cross-entropy {:.4f}",
+      summary.best_step, best.metrics.front().name, best.metrics.front().value, best.loss);
+}
+
 void print_result(const Summary& summary) {
   fmt::print("\n{}\n", results_table("test", summary.metrics, summary.loss, summary.baselines));
+  fmt::print("{}\n", best_text(summary));
   fmt::print("{} steps in {}, {} tokens/s while training, at most {:.1f} MB of tensors\n",
              summary.steps, duration_text(summary.seconds), amount_text(summary.tokens_per_second),
              static_cast<double>(summary.peak_memory_bytes) / 1e6);
@@ -149,8 +191,15 @@ void train_command(const std::vector<std::string>& words) {
     fmt::print("{}", help_text(kSyntax));
     return;
   }
-  const bool resume = arguments.has("resume");
-  const bool quiet = arguments.has("quiet");
+  SessionOptions options;
+  options.resume = arguments.has("resume");
+  options.quiet = arguments.has("quiet");
+  options.anomaly = arguments.has("anomaly");
+  options.profile_steps = profile_steps(arguments);
+  const bool resume = options.resume;
+  if (resume && arguments.has("graph")) {
+    wrong_usage("--graph is drawn before the first step; --resume begins after it");
+  }
   if (resume && arguments.has("overwrite")) {
     wrong_usage("--resume and --overwrite exclude each other");
   }
@@ -164,9 +213,14 @@ void train_command(const std::vector<std::string>& words) {
 
   // Whatever is wrong with the settings or the data is found before the folder is touched.
   Experiment experiment;
+  std::string graph;
   std::error_code ignored;
   if (!resume) {
     experiment = make_trainable(make_configuration(arguments.settings()));
+    check_profile(experiment.configuration, options);
+    if (arguments.has("graph")) {
+      graph = graph_text(experiment);
+    }
   }
   if (resume &&
       !std::filesystem::exists(std::filesystem::path(out) / run_files::kConfiguration, ignored)) {
@@ -184,7 +238,7 @@ void train_command(const std::vector<std::string>& words) {
     }
     folder.clear();
   }
-  if (!quiet) {
+  if (!options.quiet) {
     print_header(experiment, folder);
     std::fflush(stdout);
   }
@@ -192,13 +246,16 @@ void train_command(const std::vector<std::string>& words) {
     report::write_text(folder.file(run_files::kConfiguration), to_ini(experiment.configuration));
     write_curve_script(folder, experiment.configuration, *experiment.task);
   }
+  if (!graph.empty()) {
+    report::write_text(folder.file(run_files::kGraph), graph);
+  }
   Summary summary;
   {
-    TrainingSession session(experiment, folder, resume, quiet);
+    TrainingSession session(experiment, folder, options);
     summary = session.run();
   }
   const std::string no_plot = report::run_gnuplot(folder.path(), run_files::kCurveScript);
-  if (!quiet) {
+  if (!options.quiet) {
     print_result(summary);
     if (!no_plot.empty()) {
       fmt::print("no {}: {}; the data are in {}, the script is {}\n", run_files::kCurve, no_plot,

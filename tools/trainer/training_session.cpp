@@ -1,9 +1,13 @@
 #include "tools/trainer/training_session.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "nn/checkpoint.h"
+#include "nn/nearest_parameters.h"
 #include "tensor/allocator.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
@@ -35,9 +39,12 @@ std::vector<MetricsRow> rows_until(const RunFolder& folder, std::int64_t step) {
 }
 
 // Puts a run where its checkpoint was written; returns the rows up to there.
-std::vector<MetricsRow> load(tasks::TrainingRun& training, const RunFolder& folder) {
+std::vector<MetricsRow> load(tasks::TrainingRun& training, Checkpoints& checkpoints,
+                             const RunFolder& folder) {
   training.load(folder.file(run_files::kCheckpoint));
-  return rows_until(folder, training.steps_done());
+  std::vector<MetricsRow> rows = rows_until(folder, training.steps_done());
+  checkpoints.resume(training.steps_done());
+  return rows;
 }
 
 // Over all sessions; the lines of the log are about equally many tokens.
@@ -55,18 +62,23 @@ double mean_tokens_per_second(const std::vector<MetricsRow>& rows) {
 
 }  // namespace
 
-TrainingSession::TrainingSession(Experiment& experiment, const RunFolder& folder, bool resume,
-                                 bool quiet)
+TrainingSession::TrainingSession(Experiment& experiment, const RunFolder& folder,
+                                 const SessionOptions& options)
     : experiment_(experiment),
       configuration_(experiment.configuration),
       folder_(folder),
       training_(make_training_run(experiment)),
+      checkpoints_(folder, configuration_.keep_checkpoints),
       log_(folder.file(run_files::kMetricsCsv), folder.file(run_files::kMetricsJson),
-           resume ? load(training_, folder) : std::vector<MetricsRow>()),
-      progress_(quiet, training_.steps_done(), configuration_.steps, configuration_.log_every),
+           options.resume ? load(training_, checkpoints_, folder) : std::vector<MetricsRow>()),
+      progress_(options.quiet, training_.steps_done(), configuration_.steps,
+                configuration_.log_every),
+      profile_(options.profile_steps),
       start_(Clock::now()) {
-  if (resume) {
-    saved_step_ = training_.steps_done();
+  if (options.anomaly) {
+    anomaly_.emplace();
+  }
+  if (options.resume) {
     earlier_seconds_ = log_.rows().empty() ? 0.0 : log_.rows().back().seconds;
   }
   // step() reports the epoch of the step it did; the row of step s is about step s - 1.
@@ -85,15 +97,30 @@ bool TrainingSession::is_due(std::int64_t interval) const {
 
 void TrainingSession::save() {
   const MetricsRow* last = log_.last(tasks::Split::validation);
-  training_.save(folder_.file(run_files::kCheckpoint), to_ini(configuration_),
-                 last == nullptr ? std::vector<tasks::Metric>() : last->metrics);
-  saved_step_ = training_.steps_done();
+  checkpoints_.save(training_, to_ini(configuration_),
+                    last == nullptr ? std::vector<tasks::Metric>() : last->metrics);
 }
 
 void TrainingSession::save_if_due() {
   const std::int64_t step = training_.steps_done();
-  if (step > 0 && step != saved_step_ && is_due(configuration_.checkpoint_every)) {
+  if (step > 0 && step != checkpoints_.step() && is_due(configuration_.checkpoint_every)) {
     save();
+  }
+}
+
+void TrainingSession::save_best_if_due() {
+  const MetricsRow* best = log_.best(experiment_.task->higher_is_better());
+  const std::int64_t step = training_.steps_done();
+  if (best != nullptr && best->step == step && step != checkpoints_.best_step()) {
+    checkpoints_.save_best(training_, to_ini(configuration_), best->metrics);
+  }
+}
+
+void TrainingSession::write_profile() {
+  if (profile_.write(folder_, configuration_.steps)) {
+    progress_.note(fmt::format("profile of steps {}: {}, {}", profile_.steps_text(),
+                               folder_.file(run_files::kProfileTable),
+                               folder_.file(run_files::kProfileTrace)));
   }
 }
 
@@ -101,16 +128,17 @@ void TrainingSession::stop_if_interrupted() {
   if (!interrupt_.requested()) {
     return;
   }
-  if (saved_step_ != training_.steps_done()) {
+  if (checkpoints_.step() != training_.steps_done()) {
     save();
   }
+  write_profile();
   throw Interrupted(
       fmt::format("interrupted at step {}; continue with: trainer train --resume "
                   "--out {}",
                   training_.steps_done(), shell_word(folder_.path())));
 }
 
-MetricsRow TrainingSession::evaluate(tasks::Split split, std::int64_t examples) {
+tasks::Evaluation TrainingSession::measure(tasks::Split split, std::int64_t examples) {
   const tasks::Evaluation evaluation =
       tasks::evaluate(*experiment_.model, *experiment_.task, split, configuration_.batch, examples,
                       [&](std::int64_t done, std::int64_t total) {
@@ -123,6 +151,11 @@ MetricsRow TrainingSession::evaluate(tasks::Split split, std::int64_t examples) 
         "the {} loss became {} at step {}; try a smaller learning rate than {}", name_of(split),
         evaluation.loss, training_.steps_done(), configuration_.learning_rate));
   }
+  return evaluation;
+}
+
+void TrainingSession::evaluate(tasks::Split split, std::int64_t examples) {
+  const tasks::Evaluation evaluation = measure(split, examples);
   MetricsRow row;
   row.step = training_.steps_done();
   row.epoch = epoch_;
@@ -132,7 +165,6 @@ MetricsRow TrainingSession::evaluate(tasks::Split split, std::int64_t examples) 
   row.seconds = seconds();
   log_.add(row);
   progress_.evaluated(name_of(split), row.step, row.loss, row.metrics.front());
-  return row;
 }
 
 void TrainingSession::validate_if_due() {
@@ -141,13 +173,20 @@ void TrainingSession::validate_if_due() {
   const bool is_done = last != nullptr && last->step == step;
   if (!is_done && (step == 0 || is_due(configuration_.eval_every))) {
     evaluate(tasks::Split::validation, configuration_.eval_examples);
+    if (step == checkpoints_.step()) {
+      save();  // An interrupted validation is done after all: the checkpoint has its metrics, too.
+    }
   }
 }
 
 void TrainingSession::train_one_step() {
+  profile_.begin_step();
   const Clock::time_point before = Clock::now();
   const tasks::StepReport report = training_.step();
   const double took = std::max(1e-9, std::chrono::duration<double>(Clock::now() - before).count());
+  if (profile_.end_step(report.step)) {
+    write_profile();
+  }
   epoch_ = report.epoch;
   for (std::int64_t* tokens : {&tokens_, &interval_tokens_}) {
     *tokens += report.tokens;
@@ -173,20 +212,65 @@ void TrainingSession::train_one_step() {
   interval_seconds_ = 0.0;
 }
 
+std::string TrainingSession::last_good_checkpoint() const {
+  return checkpoints_.step()
+             ? fmt::format("the last good checkpoint is {} of step {}",
+                           folder_.file(run_files::kCheckpoint), *checkpoints_.step())
+             : "there is no checkpoint yet";
+}
+
 Summary TrainingSession::run() {
+  try {
+    return run_to_the_end();
+  } catch (const tasks::Diverged& error) {
+    throw tasks::Diverged(fmt::format("{}; {}", error.what(), last_good_checkpoint()));
+  } catch (const AnomalyError& error) {
+    const std::vector<std::string> parameters =
+        nn::nearest_parameters(error.inputs(), experiment_.model->parameters());
+    throw tasks::Diverged(fmt::format(
+        "after step {} {}{}; {}", training_.steps_done(), error.what(),
+        parameters.empty() ? ""
+                           : fmt::format("; nearest parameters: {}", fmt::join(parameters, ", ")),
+        last_good_checkpoint()));
+  }
+}
+
+Summary TrainingSession::run_to_the_end() {
   while (true) {
     validate_if_due();
     save_if_due();
+    save_best_if_due();
     stop_if_interrupted();
     if (training_.steps_done() >= configuration_.steps) {
       break;
     }
     train_one_step();
   }
+  write_profile();
+  if (profile_.is_missing()) {
+    progress_.note(fmt::format("no profile: there were no more than {} steps left, which warm up",
+                               StepProfile::kWarmUp));
+  }
   evaluate(tasks::Split::test, configuration_.test_examples);
   Summary summary = summarise();
+  summary.best_test = test_best();
   write_summary(folder_.file(run_files::kSummary), summary);
   return summary;
+}
+
+// The last step of a run: the model has the best weights afterwards, no longer the last ones.
+std::optional<BestTest> TrainingSession::test_best() {
+  const MetricsRow* best = log_.best(experiment_.task->higher_is_better());
+  const MetricsRow* last = log_.last(tasks::Split::test);
+  if (best->step == training_.steps_done()) {
+    return BestTest{last->loss, last->metrics};
+  }
+  if (checkpoints_.best_step() != best->step) {
+    return std::nullopt;  // Somebody removed best.h5, or an older program began this run.
+  }
+  nn::load_checkpoint(folder_.file(run_files::kBest), *experiment_.model, nullptr);
+  const tasks::Evaluation test = measure(tasks::Split::test, configuration_.test_examples);
+  return BestTest{test.loss, test.metrics};
 }
 
 Summary TrainingSession::summarise() const {

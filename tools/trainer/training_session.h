@@ -2,14 +2,18 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
+#include "autograd/anomaly.h"
+#include "tools/trainer/checkpoints.h"
 #include "tools/trainer/experiment.h"
 #include "tools/trainer/interrupt.h"
 #include "tools/trainer/metrics_log.h"
 #include "tools/trainer/progress.h"
 #include "tools/trainer/run_folder.h"
+#include "tools/trainer/step_profile.h"
 #include "tools/trainer/summary.h"
 
 namespace basin::trainer {
@@ -20,24 +24,37 @@ class Interrupted : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+struct SessionOptions {
+  bool resume = false;             ///< go on from the folder's checkpoint; needs its config.ini
+  bool quiet = false;              ///< print nothing
+  std::int64_t profile_steps = 0;  ///< how many to time, after a warm-up; 0: none
+  bool anomaly = false;            ///< look for the operation that makes the first NaN; slow
+};
+
 class TrainingSession {
  public:
-  /// Goes on from the folder's checkpoint if `resume`. The folder must hold config.ini then.
-  TrainingSession(Experiment& experiment, const RunFolder& folder, bool resume, bool quiet);
+  TrainingSession(Experiment& experiment, const RunFolder& folder, const SessionOptions& options);
 
-  /// Trains, validates, saves, tests. Throws Interrupted after saving a checkpoint, Diverged,
-  /// FileError.
+  /// Trains, validates, saves, tests the last weights and the best. Throws Interrupted after saving
+  /// a checkpoint, Diverged naming the last good checkpoint, FileError.
   Summary run();
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  Summary run_to_the_end();
   void train_one_step();
   void validate_if_due();
   void save_if_due();
+  void save_best_if_due();
   void save();
+  void write_profile();
   void stop_if_interrupted();
-  MetricsRow evaluate(tasks::Split split, std::int64_t examples);
+  /// Looks at the model as it is; evaluate() logs what comes out.
+  tasks::Evaluation measure(tasks::Split split, std::int64_t examples);
+  void evaluate(tasks::Split split, std::int64_t examples);
+  std::optional<BestTest> test_best();
+  std::string last_good_checkpoint() const;
   bool is_due(std::int64_t interval) const;
   double seconds() const;
   Summary summarise() const;
@@ -47,11 +64,13 @@ class TrainingSession {
   const RunFolder& folder_;
   Interrupt interrupt_;
   tasks::TrainingRun training_;
+  Checkpoints checkpoints_;
   MetricsLog log_;
   Progress progress_;
+  StepProfile profile_;
+  std::optional<AnomalyMode> anomaly_;
   Clock::time_point start_;
   double earlier_seconds_ = 0.0;  // of the sessions before this one
-  std::int64_t saved_step_ = -1;
   std::int64_t epoch_ = 0;
 
   // Tokens and the time spent on them, since the last line of the log and since the start.

@@ -1,0 +1,80 @@
+#include "tensor/functions/linear_cross_entropy.h"
+
+#include <algorithm>
+
+#include "kernels/loss/linear_cross_entropy.h"
+#include "tensor/check.h"
+#include "tensor/functions/elementwise.h"
+#include "tensor/functions/reduce.h"
+#include "tensor/workspace.h"
+
+namespace basin {
+
+LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& weight,
+                                              const Tensor& bias, const Tensor& targets,
+                                              std::int64_t ignore_index, double label_smoothing,
+                                              bool with_gradients) {
+  check_same_floating("linear_cross_entropy", x, weight);
+  if (x.rank() < 1 || weight.rank() != 2 || x.size(-1) != weight.size(1) ||
+      targets.dtype() != DType::i64 ||
+      !std::equal(targets.shape().begin(), targets.shape().end(), x.shape().begin(),
+                  x.shape().end() - 1)) {
+    fail(
+        "[linear_cross_entropy] needs x (..., width), weight (classes, width) and i64 targets "
+        "(...), got {}, {} and {}",
+        describe(x), describe(weight), describe(targets));
+  }
+  if (bias.defined()) {
+    check_same_floating("linear_cross_entropy", x, bias);
+    if (!(bias.shape() == Shape{weight.size(0)})) {
+      fail("[linear_cross_entropy] bias must be ({}), got {}", weight.size(0), describe(bias));
+    }
+  }
+  if (!(label_smoothing >= 0.0 && label_smoothing < 1.0)) {
+    fail("[linear_cross_entropy] label smoothing must be in [0, 1), got {}", label_smoothing);
+  }
+  const Tensor rows_of_x = x.contiguous();
+  const Tensor matrix = weight.contiguous();
+  const Tensor offsets = bias.defined() ? bias.contiguous() : Tensor();
+  const Tensor labels = targets.contiguous();
+  const std::int64_t rows = targets.numel();
+  const std::int64_t* label = labels.data<std::int64_t>();
+  const std::int64_t count = rows - std::count(label, label + rows, ignore_index);
+  if (count == 0) {
+    fail("[linear_cross_entropy] every target of {} is the ignored index {}", describe(targets),
+         ignore_index);
+  }
+  LinearCrossEntropyResult result;
+  Tensor row_loss = Tensor::empty({rows}, x.dtype());
+  kernels::LinearCrossEntropy p{};
+  p.x = rows_of_x.raw();
+  p.weight = matrix.raw();
+  p.bias = offsets.defined() ? offsets.raw() : nullptr;
+  p.targets = label;
+  p.row_loss = row_loss.mutable_raw();
+  if (with_gradients) {
+    result.dx = Tensor::empty(x.shape(), x.dtype());
+    result.dweight = Tensor::empty(weight.shape(), x.dtype());
+    p.dx = result.dx.mutable_raw();
+    p.dweight = result.dweight.mutable_raw();
+    if (bias.defined()) {
+      result.dbias = Tensor::empty(bias.shape(), x.dtype());
+      p.dbias = result.dbias.mutable_raw();
+    }
+  }
+  p.rows = rows;
+  p.width = x.size(-1);
+  p.classes = weight.size(0);
+  p.ignore_index = ignore_index;
+  p.label_smoothing = label_smoothing;
+  p.scale = 1.0 / static_cast<double>(count);
+  p.dtype = x.dtype();
+  Workspace workspace(kernels::linear_cross_entropy_workspace(p, cpu_context()));
+  p.workspace = workspace.data();
+  check(kernels::linear_cross_entropy(p, cpu_context()), "linear_cross_entropy", x, weight,
+        targets);
+  result.loss = affine(sum(row_loss), 1.0 / static_cast<double>(count), 0.0);
+  return result;
+}
+
+}  // namespace basin
