@@ -17,6 +17,14 @@ namespace {
 constexpr std::size_t kLeastBar = 10;
 constexpr std::size_t kMostBar = 30;
 
+// A reader that went away must not end the training; main() looks at the state of the stream.
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
 bool draws_lines_over() {
   const char* terminal = std::getenv("TERM");
   return isatty(STDOUT_FILENO) != 0 && terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
@@ -26,14 +34,6 @@ std::size_t columns() {
   winsize size{};
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
-
-// A reader that went away must not end the training; main() looks at the state of the stream.
-void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
-
-}  // namespace
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::min(seconds, 1e9) + 0.5);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -40,6 +41,11 @@ class Progress {
   bool drawn_ = false;
   Clock::time_point start_, last_drawn_{};
 };
+
+/// Whether standard output is a terminal on which a line can be drawn over.
+bool draws_lines_over();
+/// The width of the terminal, 80 if there is none.
+std::size_t columns();
 
 /// "1:02:03" or "2:03".
 std::string duration_text(double seconds);

@@ -31,8 +31,12 @@ std::string if_reads_data(const Configuration& c) {
 std::string if_has_vocabulary(const Configuration& c) {
   const tasks::TaskKind& kind = tasks::task_kind(c.task);
   return kind.has_vocabulary ? ""
-                             : fmt::format("the vocabulary of the task '{}' is always {}", c.task,
-                                           kind.default_vocabulary);
+                             : fmt::format("the vocabulary of the task '{}' follows from its data", c.task);
+}
+
+std::string if_is_text(const Configuration& c) {
+  return tasks::task_kind(c.task).is_text ? ""
+                                          : fmt::format("the task '{}' reads no text", c.task);
 }
 
 std::string if_association(const Configuration& c) {
@@ -145,18 +149,52 @@ Setting name_in(const char* name, std::string Configuration::*member,
           always};
 }
 
-Setting data_setting() {
-  return {"data",
+// A path or the like, which `otherwise` stands for the lack of.
+Setting path(const char* name, std::string Configuration::*member, const char* value,
+             const char* otherwise, const char* help, Reason no_effect) {
+  return {name,
           "Task",
-          "FILE",
-          "the file to read; also looked for below $BASIN_DATA",
-          [](Configuration& c, const std::string& text, const std::string& origin) {
+          value,
+          help,
+          [=](Configuration& c, const std::string& text, const std::string& origin) {
             if (text.empty()) {
-              wrong_usage("{} is empty; it must be the path of a file", origin);
+              wrong_usage("{} is empty; it must be the path of a file or folder", origin);
             }
-            c.data = text;
+            c.*member = text == otherwise ? "" : text;
           },
-          [](const Configuration& c) { return c.data; },
+          [=](const Configuration& c) { return (c.*member).empty() ? otherwise : c.*member; },
+          std::move(no_effect)};
+}
+
+Setting stride(const char* name, std::int64_t Configuration::*member, const char* help) {
+  return {name,
+          "Task",
+          "N",
+          help,
+          [=](Configuration& c, const std::string& text, const std::string& origin) {
+            c.*member = text == "auto" ? 0 : read_whole(text, 1, kMostLength, origin);
+          },
+          [=](const Configuration& c) {
+            return c.*member == 0 ? "auto" : fmt::format("{}", c.*member);
+          },
+          if_is_text};
+}
+
+Setting digest_setting() {
+  return {"data-digest",
+          "Task",
+          "TEXT",
+          "refuse data that are not those of this digest, which every run writes down; any: take "
+          "them as they are",
+          [](Configuration& c, const std::string& text, const std::string& origin) {
+            if (text.empty() || text.find_first_not_of("0123456789abcdef-,") != std::string::npos) {
+              if (text != "any") {
+                wrong_usage("{} must be the data-digest of a run or any, not '{}'", origin, text);
+              }
+            }
+            c.data_digest = text == "any" ? "" : text;
+          },
+          [](const Configuration& c) { return c.data_digest.empty() ? "any" : c.data_digest; },
           if_reads_data};
 }
 
@@ -225,8 +263,24 @@ std::vector<Setting> make_settings() {
   using nn::ScheduleKind;
   return {
       name_in("task", &C::task, check_task, "Task", "what to learn; see 'trainer list tasks'"),
-      data_setting(),
+      path("data", &C::data, "PATH", "",
+           "the file to read, or a folder whose files are; also looked for below $BASIN_DATA",
+           if_reads_data),
+      path("validation-data", &C::validation_data, "PATH", "none",
+           "text to validate and test on; none: the last tenth of --data is held back",
+           if_is_text),
+      path("test-data", &C::test_data, "PATH", "none",
+           "text to test on; none: what the validation uses", if_is_text),
+      digest_setting(),
+      path("tokenizer", &C::tokenizer, "NAME|DIR", "bytes",
+           "bytes, characters (of the training text), gpt2 (files in $BASIN_DATA/gpt2-bpe), or a "
+           "folder that prepare_data or GPT-2 filled",
+           if_is_text),
       whole("Task", "length", &C::length, 1, kMostLength, "tokens of context"),
+      stride("stride", &C::stride,
+             "tokens between the beginnings of chunks to train on; auto: the length, no overlap"),
+      stride("eval-stride", &C::eval_stride,
+             "the same in evaluation, where overlap is context and no token counts twice"),
       whole("Task", "vocabulary", &C::vocabulary, 1, kMostVocabulary, "different tokens",
             if_has_vocabulary),
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <stdexcept>
 #include <string>
 
 #include "tools/trainer/experiment.h"
@@ -13,12 +12,6 @@
 #include "tools/trainer/summary.h"
 
 namespace basin::trainer {
-
-/// The user stopped the program; the message says how to go on.
-class Interrupted : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 class TrainingSession {
  public:
