@@ -15,8 +15,8 @@ std::vector<int> times_counted(const Chunks& chunks, std::int64_t length, std::i
   for (std::int64_t n = 0; n < chunks.count(); ++n) {
     const Chunk chunk = chunks[n];
     int counted = 0;
-    for (std::int64_t at = chunk.counted_from;
-         at < chunk.begin + length && at + 1 < chunk.end; ++at) {
+    for (std::int64_t at = chunk.counted_from; at < chunk.begin + length && at + 1 < chunk.end;
+         ++at) {
       ++times[static_cast<std::size_t>(at + 1)];
       ++counted;
     }

@@ -48,8 +48,8 @@ void write_gzip(const std::string& path, const std::string& bytes) {
 // A few megabytes, so that several pieces end inside.
 std::string hard_text() {
   test::Random random(1);
-  std::string text = test::random_text(700000, random);
-  text += std::string(3 << 20, ' ') + test::random_bytes(100000, random) + "the";
+  std::string text = test::random_text(400000, random);
+  text += std::string(3 << 19, ' ') + test::random_bytes(100000, random) + "the";
   return text;
 }
 

@@ -43,8 +43,8 @@ struct Run {
 
 // Settings that decide how much work is done or written, not what is learned.
 bool tells_runs_apart(const std::string& setting) {
-  static const std::set<std::string> others = {"task",       "backbone",        "log-every",
-                                               "eval-every", "eval-examples",   "test-examples",
+  static const std::set<std::string> others = {"task",       "backbone",         "log-every",
+                                               "eval-every", "eval-examples",    "test-examples",
                                                "threads",    "checkpoint-every", "data-digest"};
   return others.count(setting) == 0;
 }
@@ -111,11 +111,10 @@ void check_comparable(const std::vector<Run>& runs) {
     const auto same = [](const tasks::Metric& a, const tasks::Metric& b) {
       return a.name == b.name && a.value == b.value;
     };
-    const bool comparable_text = same_text(runs.front(), run) &&
-                                 first.baselines.size() == other.baselines.size();
-    if (!comparable_text &&
-        !std::equal(first.baselines.begin(), first.baselines.end(), other.baselines.begin(),
-                    other.baselines.end(), same)) {
+    const bool comparable_text =
+        same_text(runs.front(), run) && first.baselines.size() == other.baselines.size();
+    if (!comparable_text && !std::equal(first.baselines.begin(), first.baselines.end(),
+                                        other.baselines.begin(), other.baselines.end(), same)) {
       throw FileError(
           fmt::format("{} and {} cannot be compared: their data differ, chance or other "
                       "baselines are not the same",

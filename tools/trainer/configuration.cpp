@@ -34,7 +34,8 @@ void check_together(const Configuration& c) {
   if (tasks::task_kind(c.task).needs_data && c.data.empty()) {
     wrong_usage("--data is missing: the task '{}' reads a file", c.task);
   }
-  for (const auto& [name, stride] : {std::pair("stride", c.stride), {"eval-stride", c.eval_stride}}) {
+  for (const auto& [name, stride] :
+       {std::pair("stride", c.stride), {"eval-stride", c.eval_stride}}) {
     if (stride > c.length) {
       wrong_usage("--{} {} is longer than the chunks, --length {}", name, stride, c.length);
     }

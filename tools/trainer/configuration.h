@@ -19,8 +19,8 @@ struct Configuration {
   std::string data;
   std::int64_t length = 0;
   std::int64_t vocabulary = 0;
-  std::string validation_data;  ///< empty: held back from `data`
-  std::string test_data;        ///< empty: what the validation uses
+  std::string validation_data;   ///< empty: held back from `data`
+  std::string test_data;         ///< empty: what the validation uses
   std::string tokenizer;         ///< empty: bytes
   std::int64_t stride = 0;       ///< 0: the length
   std::int64_t eval_stride = 0;  ///< 0: the length

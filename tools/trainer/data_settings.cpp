@@ -159,9 +159,9 @@ void keep_digest(Configuration& c, const tasks::Task& task) {
               ? "the characters are those of --data, so evaluate another text as --validation-data"
               : help));
     }
-    const std::string path = n == 1 ? c.data : n == 2 && !c.validation_data.empty()
-                                                   ? c.validation_data
-                                                   : c.test_data;
+    const std::string path = n == 1                                 ? c.data
+                             : n == 2 && !c.validation_data.empty() ? c.validation_data
+                                                                    : c.test_data;
     throw FileError(fmt::format("{} has changed: it is {} and was {}; {}", path, in_words(is),
                                 in_words(then[n]), help));
   }

@@ -96,9 +96,10 @@ Configuration read_configuration(const std::string& path, const std::string& tex
   }
   const std::string& other = c.test_data.empty() ? c.validation_data : c.test_data;
   if (arguments.has("data") && !other.empty()) {
-    wrong_usage("--data would not change what is evaluated: that is {}; give --validation-data or "
-                "--test-data, or both as none",
-                other);
+    wrong_usage(
+        "--data would not change what is evaluated: that is {}; give --validation-data or "
+        "--test-data, or both as none",
+        other);
   }
   return c;
 }

@@ -11,9 +11,9 @@ namespace basin::trainer {
 
 namespace {
 
-constexpr auto kPatience = std::chrono::milliseconds(500);   // before the first word
-constexpr auto kRedraw = std::chrono::milliseconds(100);     // on a terminal
-constexpr auto kLineInterval = std::chrono::seconds(5);      // elsewhere
+constexpr auto kPatience = std::chrono::milliseconds(500);  // before the first word
+constexpr auto kRedraw = std::chrono::milliseconds(100);    // on a terminal
+constexpr auto kLineInterval = std::chrono::seconds(5);     // elsewhere
 
 }  // namespace
 

@@ -30,13 +30,13 @@ std::string if_reads_data(const Configuration& c) {
 
 std::string if_has_vocabulary(const Configuration& c) {
   const tasks::TaskKind& kind = tasks::task_kind(c.task);
-  return kind.has_vocabulary ? ""
-                             : fmt::format("the vocabulary of the task '{}' follows from its data", c.task);
+  return kind.has_vocabulary
+             ? ""
+             : fmt::format("the vocabulary of the task '{}' follows from its data", c.task);
 }
 
 std::string if_is_text(const Configuration& c) {
-  return tasks::task_kind(c.task).is_text ? ""
-                                          : fmt::format("the task '{}' reads no text", c.task);
+  return tasks::task_kind(c.task).is_text ? "" : fmt::format("the task '{}' reads no text", c.task);
 }
 
 std::string if_association(const Configuration& c) {
@@ -267,8 +267,7 @@ std::vector<Setting> make_settings() {
            "the file to read, or a folder whose files are; also looked for below $BASIN_DATA",
            if_reads_data),
       path("validation-data", &C::validation_data, "PATH", "none",
-           "text to validate and test on; none: the last tenth of --data is held back",
-           if_is_text),
+           "text to validate and test on; none: the last tenth of --data is held back", if_is_text),
       path("test-data", &C::test_data, "PATH", "none",
            "text to test on; none: what the validation uses", if_is_text),
       digest_setting(),
