@@ -106,7 +106,7 @@ Configuration read_configuration(const std::string& path, const std::string& tex
 
 Experiment rebuild(const std::string& path, const Configuration& configuration) {
   try {
-    return make_experiment(configuration);
+    return make_experiment(configuration, !draws_lines_over());
   } catch (const UsageError& error) {
     throw FileError(fmt::format("{} cannot be used by this program: {}", path, error.what()));
   }

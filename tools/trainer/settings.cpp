@@ -4,6 +4,7 @@
 
 #include "nn/backbone.h"
 #include "tasks/task.h"
+#include "tools/trainer/setting_kinds.h"
 #include "tools/trainer/suggest.h"
 #include "tools/trainer/usage_error.h"
 #include "tools/trainer/values.h"
@@ -13,12 +14,9 @@ namespace basin::trainer {
 namespace {
 
 // Bounds that no real run meets; they keep products of settings below 2^63.
-constexpr std::int64_t kMostLength = std::int64_t{1} << 20;
 constexpr std::int64_t kMostVocabulary = std::int64_t{1} << 24;
 constexpr std::int64_t kMostWidth = std::int64_t{1} << 16;
 constexpr std::int64_t kMostSteps = 1'000'000'000'000;
-
-using Reason = std::function<std::string(const Configuration&)>;
 
 std::string always(const Configuration&) { return ""; }
 
@@ -149,55 +147,6 @@ Setting name_in(const char* name, std::string Configuration::*member,
           always};
 }
 
-// A path or the like, which `otherwise` stands for the lack of.
-Setting path(const char* name, std::string Configuration::*member, const char* value,
-             const char* otherwise, const char* help, Reason no_effect) {
-  return {name,
-          "Task",
-          value,
-          help,
-          [=](Configuration& c, const std::string& text, const std::string& origin) {
-            if (text.empty()) {
-              wrong_usage("{} is empty; it must be the path of a file or folder", origin);
-            }
-            c.*member = text == otherwise ? "" : text;
-          },
-          [=](const Configuration& c) { return (c.*member).empty() ? otherwise : c.*member; },
-          std::move(no_effect)};
-}
-
-Setting stride(const char* name, std::int64_t Configuration::*member, const char* help) {
-  return {name,
-          "Task",
-          "N",
-          help,
-          [=](Configuration& c, const std::string& text, const std::string& origin) {
-            c.*member = text == "auto" ? 0 : read_whole(text, 1, kMostLength, origin);
-          },
-          [=](const Configuration& c) {
-            return c.*member == 0 ? "auto" : fmt::format("{}", c.*member);
-          },
-          if_is_text};
-}
-
-Setting digest_setting() {
-  return {"data-digest",
-          "Task",
-          "TEXT",
-          "refuse data that are not those of this digest, which every run writes down; any: take "
-          "them as they are",
-          [](Configuration& c, const std::string& text, const std::string& origin) {
-            if (text.empty() || text.find_first_not_of("0123456789abcdef-,") != std::string::npos) {
-              if (text != "any") {
-                wrong_usage("{} must be the data-digest of a run or any, not '{}'", origin, text);
-              }
-            }
-            c.data_digest = text == "any" ? "" : text;
-          },
-          [](const Configuration& c) { return c.data_digest.empty() ? "any" : c.data_digest; },
-          if_reads_data};
-}
-
 Setting beta_setting() {
   return {"beta",
           "Model",
@@ -263,23 +212,29 @@ std::vector<Setting> make_settings() {
   using nn::ScheduleKind;
   return {
       name_in("task", &C::task, check_task, "Task", "what to learn; see 'trainer list tasks'"),
-      path("data", &C::data, "PATH", "",
-           "the file to read, or a folder whose files are; also looked for below $BASIN_DATA",
-           if_reads_data),
-      path("validation-data", &C::validation_data, "PATH", "none",
-           "text to validate and test on; none: the last tenth of --data is held back", if_is_text),
-      path("test-data", &C::test_data, "PATH", "none",
-           "text to test on; none: what the validation uses", if_is_text),
-      digest_setting(),
-      path("tokenizer", &C::tokenizer, "NAME|DIR", "bytes",
-           "bytes, characters (of the training text), gpt2 (files in $BASIN_DATA/gpt2-bpe), or a "
-           "folder that prepare_data or GPT-2 filled",
-           if_is_text),
+      path_setting(
+          "data", &C::data, "PATH", "",
+          "the file to read, or a folder whose files are; also looked for below $BASIN_DATA",
+          if_reads_data),
+      path_setting("validation-data", &C::validation_data, "PATH", "none",
+                   "text to validate and test on; none: the last tenth of --data is held back",
+                   if_is_text),
+      path_setting("test-data", &C::test_data, "PATH", "none",
+                   "text to test on; none: what the validation uses", if_is_text),
+      digest_setting(if_reads_data),
+      path_setting(
+          "tokenizer", &C::tokenizer, "NAME|DIR", "bytes",
+          "bytes, characters (of the training text), gpt2 (files in $BASIN_DATA/gpt2-bpe), or a "
+          "folder that prepare_data or GPT-2 filled",
+          if_is_text),
       whole("Task", "length", &C::length, 1, kMostLength, "tokens of context"),
-      stride("stride", &C::stride,
-             "tokens between the beginnings of chunks to train on; auto: the length, no overlap"),
-      stride("eval-stride", &C::eval_stride,
-             "the same in evaluation, where overlap is context and no token counts twice"),
+      length_setting(
+          "stride", &C::stride,
+          "tokens between the beginnings of chunks to train on; auto: the length, no overlap",
+          if_is_text),
+      length_setting("eval-stride", &C::eval_stride,
+                     "the same in evaluation, where overlap is context and no token counts twice",
+                     if_is_text),
       whole("Task", "vocabulary", &C::vocabulary, 1, kMostVocabulary, "different tokens",
             if_has_vocabulary),
 
