@@ -20,6 +20,11 @@ MappedFile::MappedFile(int descriptor, std::string name)
     : name_(std::move(name)), descriptor_(descriptor) {
   struct stat status {};
   if (descriptor < 0 || fstat(descriptor, &status) != 0) {
+    const int error = errno;
+    if (descriptor >= 0) {
+      close(descriptor);
+    }
+    errno = error;
     throw FileError(fmt::format("{} cannot be read: {}", name_, std::strerror(errno)));
   }
   changed_ = status.st_mtim;

@@ -1,14 +1,19 @@
 """Settings of the task `text`: tokenizers, folders, other texts to evaluate, strides; data that
 change, and data that cannot be read."""
 
+import fcntl
 import gzip
 import math
 import os
+import pty
 import random
+import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 import unittest
 
@@ -128,6 +133,8 @@ class Settings(TextCase):
                      "--data-digest"):
             self.assertIn(name, text)
         self.assertIn("FOLDER", self.succeed("list", "tasks"))
+        for name in ("bytes", "characters", "gpt2", "merges.txt"):
+            self.assertIn(name, self.succeed("list", "tokenizers"))
 
     def test_mistakes(self):
         self.fails(2, "--stride 9", "--length 8", stride=9)
@@ -285,6 +292,27 @@ class Preparation(TextCase):
             self.assertRegex(error, r"\Atrainer: interrupted while collecting the characters of "
                                     r"[^\n]*; nothing was written\n\Z")
             self.assertFalse(os.path.exists(self.path("run")))
+
+    def test_on_a_terminal(self):
+        with open(self.path("data.txt"), "wb") as file:
+            file.truncate(1 << 40)
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
+        process = subprocess.Popen([TRAINER, "train", *options(self.settings()), "--out", "run"],
+                                   cwd=self.folder, stdout=slave, stderr=subprocess.PIPE,
+                                   env={**self.environment, "TERM": "xterm"})
+        os.close(slave)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        text = b""
+        while text.count(b"\x1b[K") < 2:
+            text += os.read(master, 1000)
+        process.send_signal(signal.SIGINT)
+        self.assertIn(b"interrupted while reading", process.communicate(timeout=60)[1])
+        for line in re.findall(r"\r([^\x1b]*)\x1b\[K", text.decode()):
+            self.assertRegex(line, r"\Areading data")
+            self.assertLess(len(line), 30)
 
     def test_full_disk(self):
         self.write("data.txt.gz", gzip.compress(bytes(8 << 20)))

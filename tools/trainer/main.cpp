@@ -23,7 +23,7 @@ const std::vector<Command>& commands() {
       {"train", "train a backbone on a task and evaluate it", train_command},
       {"evaluate", "evaluate a checkpoint", evaluate_command},
       {"compare", "put several runs of one task into a table and a plot", compare_command},
-      {"list", "show tasks, backbones and devices", list_command},
+      {"list", "show tasks, backbones, tokenizers and devices", list_command},
   };
   return all;
 }
