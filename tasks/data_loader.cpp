@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels/common/philox.h"
+#include "tasks/keyed_order.h"
 #include "tensor/error.h"
 #include "tensor/rng.h"
 
@@ -19,10 +20,19 @@ DataLoader::DataLoader(std::int64_t examples, std::int64_t batch, std::uint64_t 
 
 std::vector<std::int64_t> DataLoader::numbers(std::int64_t step) {
   const std::int64_t epoch = epoch_of(step);
+  const std::int64_t first = step % batches_per_epoch() * batch_;
+  if (examples_ > kMostShuffled) {
+    const KeyedOrder order(examples_, key_, static_cast<std::uint64_t>(epoch));
+    std::vector<std::int64_t> numbers;
+    for (std::int64_t place = first; place < first + batch_; ++place) {
+      numbers.push_back(order[place]);
+    }
+    return numbers;
+  }
   if (epoch != shuffled_epoch_) {
     shuffle(epoch);
   }
-  const auto begin = order_.begin() + step % batches_per_epoch() * batch_;
+  const auto begin = order_.begin() + first;
   return {begin, begin + batch_};
 }
 

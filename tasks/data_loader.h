@@ -11,6 +11,8 @@ namespace basin::tasks {
 /// depends on nothing but (seed, s), so a run continues anywhere by its step number.
 class DataLoader {
  public:
+  static constexpr std::int64_t kMostShuffled = std::int64_t{1} << 22;
+
   /// Throws Error unless 1 <= batch <= examples.
   DataLoader(std::int64_t examples, std::int64_t batch, std::uint64_t seed);
 
@@ -26,7 +28,7 @@ class DataLoader {
   std::int64_t examples_, batch_;
   std::uint64_t key_;
   std::int64_t shuffled_epoch_ = -1;
-  std::vector<std::int64_t> order_;
+  std::vector<std::int64_t> order_;  // of shuffled_epoch_
 };
 
 }  // namespace basin::tasks

@@ -20,8 +20,10 @@ const std::vector<TaskKind>& task_kinds() {
   static const std::vector<TaskKind> kinds = {
       {"copying", "repeat a random sequence from memory after a marker (generated)", false, true,
        128, 64, make_copying},
-      {"text", "predict the next byte of a text file, plain or .gz (--data FILE)", true, false, 128,
-       256, make_text},
+      {"text",
+       "predict the next byte, character or GPT-2 token of text (--data FILE or FOLDER, plain or "
+       ".gz)",
+       true, false, 128, 256, make_text, true},
   };
   return kinds;
 }
@@ -47,8 +49,14 @@ std::unique_ptr<Task> make_task(const TaskOptions& options) {
   }
   if (!kind.has_vocabulary && options.vocabulary != 0 &&
       options.vocabulary != kind.default_vocabulary) {
-    fail("the vocabulary of the task '{}' is {} and cannot be {}", kind.name,
-         kind.default_vocabulary, options.vocabulary);
+    fail("the vocabulary of the task '{}' follows from its tokenizer (bytes: {}) and cannot be {}",
+         kind.name, kind.default_vocabulary, options.vocabulary);
+  }
+  if (!kind.is_text &&
+      (!options.tokenizer.empty() || !options.validation_data.empty() ||
+       !options.test_data.empty() || options.stride != 0 || options.eval_stride != 0)) {
+    fail("the task '{}' reads no text: it has no tokenizer, no other files and no stride",
+         kind.name);
   }
   TaskOptions filled = options;
   if (filled.length == 0) {

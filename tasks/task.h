@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,10 @@ namespace basin::tasks {
 inline constexpr std::int64_t kIgnored = -100;
 
 struct Batch {
-  Tensor tokens;   ///< (B, L) i64
-  Tensor targets;  ///< (B, L) i64, kIgnored where nothing is to be predicted
-  Tensor lengths;  ///< (B) i64, or undefined if nothing is padded
+  Tensor tokens;      ///< (B, L) i64
+  Tensor targets;     ///< (B, L) i64, kIgnored where nothing is to be predicted
+  Tensor lengths;     ///< (B) i64, or undefined if nothing is padded
+  Tensor bytes = {};  ///< (B, L) i64: of text that each target stands for; undefined but for text
 };
 
 enum class Split : std::uint8_t { train, validation, test };
@@ -59,16 +61,39 @@ class Task {
   virtual bool higher_is_better() const = 0;
   /// What trivial predictors reach in the main metric, chance first.
   virtual std::vector<Metric> baselines() const = 0;
+
+  /// A text without blanks that is another one, very likely, if what the task has read was changed;
+  /// parts with commas between them. Empty for a task that reads nothing.
+  virtual std::string data_digest() const { return ""; }
+};
+
+/// Called now and then during the preparation of data: what is being done ("reading FILE"), how
+/// much of it is done and how much there is (0 if that is not known). False stops it.
+using PreparationCallback =
+    std::function<bool(const std::string& what, std::int64_t done, std::int64_t total)>;
+
+/// The preparation of data was stopped by its callback.
+class PreparationStopped : public std::runtime_error {
+ public:
+  PreparationStopped() : std::runtime_error("the preparation of the data was stopped") {}
 };
 
 /// What a task may be told by its user. A value of 0 or an empty string leaves the task's own
 /// default.
 struct TaskOptions {
   std::string name = "copying";
-  std::string data;         ///< path of a file, for tasks that read one
+  std::string data;         ///< path of a file or folder, for tasks that read one
   std::int64_t length = 0;  ///< tokens of context
   std::int64_t vocabulary = 0;
   std::uint64_t seed = 0;  ///< of generated data
+
+  // For tasks whose kind says is_text.
+  std::string tokenizer;        ///< "bytes", "characters" or a folder with the files of one
+  std::string validation_data;  ///< path; held back from the end of `data` if empty
+  std::string test_data;        ///< path; as for the validation if empty
+  std::int64_t stride = 0;      ///< tokens between the beginnings of chunks to train on
+  std::int64_t eval_stride = 0;
+  PreparationCallback progress = {};
 };
 
 /// A task by name. To add one, write a folder below tasks/ and an entry in tasks/registry.cpp.
@@ -80,12 +105,14 @@ struct TaskKind {
   std::int64_t default_length;
   std::int64_t default_vocabulary;
   std::unique_ptr<Task> (*make)(const TaskOptions&);
+  bool is_text = false;  ///< honours the options of TaskOptions that are for text
 };
 
 const std::vector<TaskKind>& task_kinds();
 /// Throws Error listing the tasks if there is none of this name.
 const TaskKind& task_kind(const std::string& name);
-/// Throws Error for options that cannot be, FileError for data that cannot be read.
+/// Throws Error for options that cannot be, FileError for data that cannot be read,
+/// PreparationStopped.
 std::unique_ptr<Task> make_task(const TaskOptions& options);
 
 }  // namespace basin::tasks

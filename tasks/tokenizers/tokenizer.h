@@ -46,8 +46,8 @@ class Tokenizer {
 /// tasks/tokenizers/registry.cpp.
 struct TokenizerKind {
   std::string name;
-  std::string description;  ///< one line
-  std::string files;        ///< what it is read from; empty if it needs nothing
+  std::string description;         ///< one line
+  std::vector<std::string> files;  ///< what it is read from; empty if it needs nothing
   std::unique_ptr<Tokenizer> (*make)(const std::string& folder);
 };
 
@@ -57,5 +57,8 @@ const TokenizerKind& tokenizer_kind(const std::string& name);
 /// The tokenizer whose files are in `folder`, which is empty for one that needs none. Throws Error
 /// if the name or the need of a folder is mistaken, FileError for files that cannot be read.
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& name, const std::string& folder = "");
+/// The tokenizer whose files lie in `folder`, of whatever kind it is. Throws FileError if there are
+/// files of none or of several, or they cannot be read.
+std::unique_ptr<Tokenizer> open_tokenizer(const std::string& folder);
 
 }  // namespace basin::tasks

@@ -137,7 +137,11 @@ class Data(TrainerCase):
         self.fails("empty", "empty")
         self.write("short", "too short")
         self.fails("short", "short", "9 bytes")
-        self.fails(".", "folder")
+        os.makedirs(self.path("nothing", ".git"))
+        self.write("nothing/.git/config", "hidden")
+        self.fails("nothing", "the folder", "holds no text")
+        self.write("nothing/empty", "")
+        self.fails("nothing", "the files in the folder", "are empty")
 
     def test_damaged_gzip(self):
         self.write("damaged.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + b"\xff" * 500)

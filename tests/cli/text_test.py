@@ -26,7 +26,8 @@ class Text(TrainerCase):
             with self.subTest(backbone):
                 self.assertIn("byte frequencies", self.train_text(backbone, data, backbone))
                 summary = self.summary(backbone)
-                self.assertEqual([m["name"] for m in summary["test"]["metrics"]], ["bits per byte"])
+                self.assertEqual([m["name"] for m in summary["test"]["metrics"]],
+                                 ["bits per byte", "bits per token", "token accuracy"])
                 self.assertEqual(summary["baselines"][0], {"name": "chance", "value": 8.0})
                 self.assertLess(summary["baselines"][1]["value"], 5.0)
                 # Bits per byte are the loss in other units, up to how sums are rounded in f32.

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -141,8 +142,8 @@ void tokenizer_train_command(const std::vector<std::string>& words) {
   }
   if (!quiet) {
     fmt::print("{}, from {} bytes in {:.1f} s{}\n{} written to {}\n", description, bytes,
-               std::chrono::duration<double>(Clock::now() - start).count(), remark, kind.files,
-               out);
+               std::chrono::duration<double>(Clock::now() - start).count(), remark,
+               fmt::join(kind.files, " and "), out);
   }
 }
 

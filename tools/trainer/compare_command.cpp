@@ -11,6 +11,7 @@
 #include "tools/report/text_file.h"
 #include "tools/trainer/arguments.h"
 #include "tools/trainer/commands.h"
+#include "tools/trainer/data_settings.h"
 #include "tools/trainer/metrics_log.h"
 #include "tools/trainer/progress.h"
 #include "tools/trainer/results.h"
@@ -47,8 +48,8 @@ struct Run {
 // Settings that decide how much work is done or written, not what is learned.
 bool tells_runs_apart(const std::string& setting) {
   static const std::set<std::string> others = {
-      "task",          "backbone", "log-every",        "eval-every",      "eval-examples",
-      "test-examples", "threads",  "checkpoint-every", "keep-checkpoints"};
+      "task",          "backbone", "log-every",        "eval-every",       "eval-examples",
+      "test-examples", "threads",  "checkpoint-every", "keep-checkpoints", "data-digest"};
   return others.count(setting) == 0;
 }
 
@@ -66,6 +67,41 @@ Run read_run(const std::string& folder) {
           read_metrics(file(run_files::kMetricsCsv)), ""};
 }
 
+std::string setting_of(const Run& run, const char* name) {
+  const auto found = run.summary.configuration.find(name);
+  return found == run.summary.configuration.end() ? "" : found->second;
+}
+
+// Whether both have read the same text; chance is another one for another tokenizer.
+bool same_text(const Run& a, const Run& b) {
+  const std::string text = text_digest(setting_of(a, "data-digest"));
+  return !text.empty() && text == text_digest(setting_of(b, "data-digest"));
+}
+
+// The baselines of all runs; those that depend on the tokenizer name it.
+std::vector<tasks::Metric> all_baselines(const std::vector<Run>& runs) {
+  std::vector<tasks::Metric> all;
+  for (std::size_t n = 0; n < runs.front().summary.baselines.size(); ++n) {
+    std::map<std::string, std::set<double>> values;
+    for (const Run& run : runs) {
+      values[run.summary.baselines[n].name].insert(run.summary.baselines[n].value);
+    }
+    std::set<std::pair<std::string, double>> seen;
+    for (const Run& run : runs) {
+      tasks::Metric baseline = run.summary.baselines[n];
+      if (!seen.insert({baseline.name, baseline.value}).second) {
+        continue;
+      }
+      if (values[baseline.name].size() > 1) {
+        const fs::path tokenizer = setting_of(run, "tokenizer");
+        baseline.name += fmt::format(" ({})", tokenizer.filename().string());
+      }
+      all.push_back(baseline);
+    }
+  }
+  return all;
+}
+
 void check_comparable(const std::vector<Run>& runs) {
   const Summary& first = runs.front().summary;
   for (const Run& run : runs) {
@@ -79,8 +115,10 @@ void check_comparable(const std::vector<Run>& runs) {
     const auto same = [](const tasks::Metric& a, const tasks::Metric& b) {
       return a.name == b.name && a.value == b.value;
     };
-    if (!std::equal(first.baselines.begin(), first.baselines.end(), other.baselines.begin(),
-                    other.baselines.end(), same)) {
+    const bool comparable_text =
+        same_text(runs.front(), run) && first.baselines.size() == other.baselines.size();
+    if (!comparable_text && !std::equal(first.baselines.begin(), first.baselines.end(),
+                                        other.baselines.begin(), other.baselines.end(), same)) {
       throw FileError(
           fmt::format("{} and {} cannot be compared: their data differ, chance or other "
                       "baselines are not the same",
@@ -234,7 +272,7 @@ Table make_table(const std::vector<Run>& runs, bool exact) {
     cells.push_back(number(s.seconds / 60.0, 2));
     table.add(cells);
   }
-  for (const tasks::Metric& baseline : first.baselines) {
+  for (const tasks::Metric& baseline : all_baselines(runs)) {
     std::vector<std::string> cells(columns.size());
     cells[0] = baseline.name;
     cells[2] = number(baseline.value, 4);
@@ -309,7 +347,7 @@ report::Plot make_plot(const std::vector<Run>& runs) {
                    [](const report::Curve& a, const report::Curve& b) {
                      return a.points.back().second > b.points.back().second;
                    });
-  for (const tasks::Metric& baseline : first.baselines) {
+  for (const tasks::Metric& baseline : all_baselines(runs)) {
     plot.levels.push_back(
         {fmt::format("{}: {:.{}f}{}", baseline.name, factor * baseline.value, share ? 1 : 3, unit),
          factor * baseline.value});

@@ -1,5 +1,7 @@
 #include "tools/trainer/configuration.h"
 
+#include <utility>
+
 #include "tasks/task.h"
 #include "tools/trainer/defaults.h"
 #include "tools/trainer/ini.h"
@@ -31,6 +33,12 @@ void read_given(Configuration& c, const GivenValues& given, const std::string& n
 void check_together(const Configuration& c) {
   if (tasks::task_kind(c.task).needs_data && c.data.empty()) {
     wrong_usage("--data is missing: the task '{}' reads a file", c.task);
+  }
+  for (const auto& [name, stride] :
+       {std::pair("stride", c.stride), {"eval-stride", c.eval_stride}}) {
+    if (stride > c.length) {
+      wrong_usage("--{} {} is longer than the chunks, --length {}", name, stride, c.length);
+    }
   }
   if (c.warmup > c.steps) {
     wrong_usage("--warmup {} is longer than the whole training, --steps {}", c.warmup, c.steps);

@@ -19,6 +19,12 @@ struct Configuration {
   std::string data;
   std::int64_t length = 0;
   std::int64_t vocabulary = 0;
+  std::string validation_data;   ///< empty: held back from `data`
+  std::string test_data;         ///< empty: what the validation uses
+  std::string tokenizer;         ///< empty: bytes
+  std::int64_t stride = 0;       ///< 0: the length
+  std::int64_t eval_stride = 0;  ///< 0: the length
+  std::string data_digest;       ///< empty: any
 
   std::string backbone;
   std::int64_t width = 64;

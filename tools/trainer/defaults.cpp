@@ -22,7 +22,7 @@ struct TaskDefaults {
 constexpr TaskDefaults kTasks[] = {
     {"copying", 64, 2, 4, 32, 1000, 3e-3, 50, 500, 2000, ""},
     {"text", 128, 2, 4, 32, 1500, 3e-3, 50, 0, 0,
-     "the target of a byte is the next one, which the model would see"},
+     "the target of a token is the next one, which the model would see"},
 };
 
 const TaskDefaults& defaults_of(const std::string& task) {

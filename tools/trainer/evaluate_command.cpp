@@ -7,11 +7,13 @@
 #include "tools/trainer/arguments.h"
 #include "tools/trainer/chosen_checkpoint.h"
 #include "tools/trainer/commands.h"
+#include "tools/trainer/data_settings.h"
 #include "tools/trainer/experiment.h"
 #include "tools/trainer/memory.h"
 #include "tools/trainer/progress.h"
 #include "tools/trainer/results.h"
 #include "tools/trainer/settings.h"
+#include "tools/trainer/terminal.h"
 #include "tools/trainer/usage_error.h"
 #include "tools/trainer/values.h"
 
@@ -28,7 +30,10 @@ const Syntax kSyntax = {
      kWhichOption,
      {"split", "NAME", "validation or test [test]"},
      {"examples", "N", "how many; 0: all [as the run did]"},
-     {"data", "FILE", "the file to read [as the run did]"},
+     {"data", "PATH", "the file or folder to read [as the run did]"},
+     {"validation-data", "PATH", "text to validate and test on [as the run did]"},
+     {"test-data", "PATH", "text to test on [as the run did]"},
+     {"eval-stride", "N", "tokens between the beginnings of chunks [as the run did]"},
      {"batch", "N", "examples at a time [as the run did]"},
      {"threads", "N", "of the CPU [one per core]"},
      {"task", "NAME", "refuse a checkpoint of another task"},
@@ -59,7 +64,14 @@ Configuration read_configuration(const std::string& path, const std::string& tex
   refuse_other(path, "task", c.task, arguments.value_or("task", c.task));
   refuse_other(path, "backbone", c.backbone, arguments.value_or("backbone", c.backbone));
   c.threads = 0;
-  for (const char* name : {"data", "batch", "threads"}) {
+  // What the weights were trained with must be the same; what they are tried on need not.
+  if (arguments.has("data")) {
+    c.data_digest = vocabulary_digest(c.data_digest);
+  } else if (arguments.has("validation-data") || arguments.has("test-data")) {
+    c.data_digest = training_digest(c.data_digest);
+  }
+  for (const char* name :
+       {"data", "validation-data", "test-data", "eval-stride", "batch", "threads"}) {
     if (!arguments.has(name)) {
       continue;
     }
@@ -70,12 +82,23 @@ Configuration read_configuration(const std::string& path, const std::string& tex
     }
     setting.read(c, arguments.value(name), origin);
   }
+  if (c.eval_stride > c.length) {
+    wrong_usage("--eval-stride {} is longer than the chunks of the run, {}", c.eval_stride,
+                c.length);
+  }
+  const std::string& other = c.test_data.empty() ? c.validation_data : c.test_data;
+  if (arguments.has("data") && !other.empty()) {
+    wrong_usage(
+        "--data would not change what is evaluated: that is {}; give --validation-data or "
+        "--test-data, or both as none",
+        other);
+  }
   return c;
 }
 
 Experiment rebuild(const std::string& path, const Configuration& configuration) {
   try {
-    return make_experiment(configuration);
+    return make_experiment(configuration, !draws_lines_over());
   } catch (const UsageError& error) {
     throw FileError(fmt::format("{} cannot be used by this program: {}", path, error.what()));
   }

@@ -1,12 +1,12 @@
 #include "tools/trainer/experiment.h"
 
-#include <cstdlib>
-#include <filesystem>
 #include <string>
-#include <system_error>
 
 #include "tensor/device.h"
 #include "tensor/error.h"
+#include "tools/trainer/data_settings.h"
+#include "tools/trainer/memory.h"
+#include "tools/trainer/preparation.h"
 #include "tools/trainer/usage_error.h"
 
 namespace basin::trainer {
@@ -52,31 +52,23 @@ nn::BackboneOptions backbone_options(const Configuration& c, const tasks::Task& 
   return options;
 }
 
-}  // namespace
-
-DataPath find_data(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (fs::exists(path, ignored)) {
-    return {fs::absolute(path).lexically_normal().string(), path};
+std::unique_ptr<tasks::Task> prepare_task(const Configuration& configuration, bool quiet) {
+  Preparation preparation(quiet);
+  tasks::TaskOptions options = task_options(configuration);
+  options.progress = [&](const std::string& what, std::int64_t done, std::int64_t total) {
+    return preparation.show(what, done, total);
+  };
+  try {
+    return tasks::make_task(options);
+  } catch (const tasks::PreparationStopped&) {
+    throw Interrupted(
+        fmt::format("interrupted while {}; nothing was written", preparation.status()));
   }
-  const char* folder = std::getenv("BASIN_DATA");
-  const bool has_folder = folder != nullptr && *folder != '\0';
-  if (fs::path(path).is_absolute() || !has_folder) {
-    throw FileError(fmt::format("there is no data file {}{}", path,
-                                fs::path(path).is_absolute() || has_folder
-                                    ? ""
-                                    : " (and the variable BASIN_DATA names no folder to look in)"));
-  }
-  const std::string below = (fs::path(folder) / path).string();
-  if (!fs::exists(below, ignored)) {
-    throw FileError(fmt::format("there is no data file {}, nor {} ($BASIN_DATA)", path, below));
-  }
-  // Kept as it was written, so that the configuration goes where the data folder is another one.
-  return {path, below};
 }
 
-Experiment make_experiment(const Configuration& configuration) {
+}  // namespace
+
+Experiment make_experiment(const Configuration& configuration, bool quiet) {
   return with_usage_errors([&] {
     if (configuration.threads > 0) {
       set_threads(static_cast<int>(configuration.threads));
@@ -85,17 +77,13 @@ Experiment make_experiment(const Configuration& configuration) {
     }
     Experiment experiment;
     experiment.configuration = configuration;
-    tasks::TaskOptions options;
-    options.name = configuration.task;
-    options.length = configuration.length;
-    options.vocabulary = configuration.vocabulary;
-    options.seed = configuration.seed;
-    if (tasks::task_kind(configuration.task).needs_data) {
-      const DataPath data = find_data(configuration.data);
-      options.data = data.opened;
-      experiment.configuration.data = data.kept;
+    experiment.task = prepare_task(configuration, quiet);
+    for (const char* path : {"data", "validation-data", "test-data", "tokenizer"}) {
+      keep_path(experiment.configuration, path);
     }
-    experiment.task = tasks::make_task(options);
+    keep_digest(experiment.configuration, *experiment.task);
+    experiment.configuration.vocabulary = experiment.task->vocabulary();
+    check_memory(experiment.configuration, false);  // only now the vocabulary is known for sure
     experiment.model = std::make_unique<nn::LanguageModel>(
         backbone_options(configuration, *experiment.task), configuration.seed,
         nn::HeadOptions{configuration.tie_weights, configuration.label_smoothing});

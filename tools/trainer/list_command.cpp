@@ -1,7 +1,10 @@
+#include <fmt/ranges.h>
+
 #include <fstream>
 
 #include "nn/backbone.h"
 #include "tasks/task.h"
+#include "tasks/tokenizers/tokenizer.h"
 #include "tensor/device.h"
 #include "tools/trainer/arguments.h"
 #include "tools/trainer/commands.h"
@@ -12,12 +15,13 @@ namespace basin::trainer {
 
 namespace {
 
-const Syntax kSyntax = {"list",
-                        "Shows the tasks, the backbones and the devices, or one of these.\n"
-                        "TOPIC: tasks, backbones or devices.",
-                        "[TOPIC]",
-                        {},
-                        false};
+const Syntax kSyntax = {
+    "list",
+    "Shows the tasks, the backbones, the tokenizers and the devices, or one of\n"
+    "these. TOPIC: tasks, backbones, tokenizers or devices.",
+    "[TOPIC]",
+    {},
+    false};
 
 void list_tasks() {
   fmt::print("Tasks (--task)\n");
@@ -30,6 +34,15 @@ void list_backbones() {
   fmt::print("Backbones (--backbone), L: the length\n");
   for (const nn::BackboneKind& kind : nn::backbone_kinds()) {
     fmt::print("  {:<17} {}\n", kind.name, kind.description);
+  }
+}
+
+void list_tokenizers() {
+  fmt::print("Tokenizers (--tokenizer, of the task 'text'), or a folder with the files of one\n");
+  for (const tasks::TokenizerKind& kind : tasks::tokenizer_kinds()) {
+    const std::string files =
+        kind.files.empty() ? "" : fmt::format(" (files: {})", fmt::join(kind.files, ", "));
+    fmt::print("  {:<17} {}{}\n", kind.name, kind.description, files);
   }
 }
 
@@ -58,8 +71,8 @@ void list_command(const std::vector<std::string>& words) {
     fmt::print("{}", help_text(kSyntax));
     return;
   }
-  void (*const topics[])() = {list_tasks, list_backbones, list_devices};
-  const std::vector<std::string> names = {"tasks", "backbones", "devices"};
+  void (*const topics[])() = {list_tasks, list_backbones, list_tokenizers, list_devices};
+  const std::vector<std::string> names = {"tasks", "backbones", "tokenizers", "devices"};
   if (arguments.operands().size() > 1) {
     wrong_usage("'list' takes one topic, not {}", arguments.operands().size());
   }

@@ -26,7 +26,7 @@ const std::vector<Command>& commands() {
       {"compare", "put several runs of one task into a table and a plot", compare_command},
       {"sweep", "train many configurations, each with several seeds, and compare them",
        sweep_command},
-      {"list", "show tasks, backbones and devices", list_command},
+      {"list", "show tasks, backbones, tokenizers and devices", list_command},
   };
   return all;
 }

@@ -4,6 +4,7 @@
 
 #include "nn/backbone.h"
 #include "tasks/task.h"
+#include "tools/trainer/setting_kinds.h"
 #include "tools/trainer/suggest.h"
 #include "tools/trainer/usage_error.h"
 #include "tools/trainer/values.h"
@@ -13,12 +14,9 @@ namespace basin::trainer {
 namespace {
 
 // Bounds that no real run meets; they keep products of settings below 2^63.
-constexpr std::int64_t kMostLength = std::int64_t{1} << 20;
 constexpr std::int64_t kMostVocabulary = std::int64_t{1} << 24;
 constexpr std::int64_t kMostWidth = std::int64_t{1} << 16;
 constexpr std::int64_t kMostSteps = 1'000'000'000'000;
-
-using Reason = std::function<std::string(const Configuration&)>;
 
 std::string always(const Configuration&) { return ""; }
 
@@ -30,9 +28,13 @@ std::string if_reads_data(const Configuration& c) {
 
 std::string if_has_vocabulary(const Configuration& c) {
   const tasks::TaskKind& kind = tasks::task_kind(c.task);
-  return kind.has_vocabulary ? ""
-                             : fmt::format("the vocabulary of the task '{}' is always {}", c.task,
-                                           kind.default_vocabulary);
+  return kind.has_vocabulary
+             ? ""
+             : fmt::format("the vocabulary of the task '{}' follows from its data", c.task);
+}
+
+std::string if_is_text(const Configuration& c) {
+  return tasks::task_kind(c.task).is_text ? "" : fmt::format("the task '{}' reads no text", c.task);
 }
 
 std::string if_association(const Configuration& c) {
@@ -145,21 +147,6 @@ Setting name_in(const char* name, std::string Configuration::*member,
           always};
 }
 
-Setting data_setting() {
-  return {"data",
-          "Task",
-          "FILE",
-          "the file to read; also looked for below $BASIN_DATA",
-          [](Configuration& c, const std::string& text, const std::string& origin) {
-            if (text.empty()) {
-              wrong_usage("{} is empty; it must be the path of a file", origin);
-            }
-            c.data = text;
-          },
-          [](const Configuration& c) { return c.data; },
-          if_reads_data};
-}
-
 Setting beta_setting() {
   return {"beta",
           "Model",
@@ -225,8 +212,29 @@ std::vector<Setting> make_settings() {
   using nn::ScheduleKind;
   return {
       name_in("task", &C::task, check_task, "Task", "what to learn; see 'trainer list tasks'"),
-      data_setting(),
+      path_setting(
+          "data", &C::data, "PATH", "",
+          "the file to read, or a folder whose files are; also looked for below $BASIN_DATA",
+          if_reads_data),
+      path_setting("validation-data", &C::validation_data, "PATH", "none",
+                   "text to validate and test on; none: the last tenth of --data is held back",
+                   if_is_text),
+      path_setting("test-data", &C::test_data, "PATH", "none",
+                   "text to test on; none: what the validation uses", if_is_text),
+      digest_setting(if_reads_data),
+      path_setting(
+          "tokenizer", &C::tokenizer, "NAME|DIR", "bytes",
+          "bytes, characters (of the training text), gpt2 (files in $BASIN_DATA/gpt2-bpe), or a "
+          "folder that prepare_data or GPT-2 filled",
+          if_is_text),
       whole("Task", "length", &C::length, 1, kMostLength, "tokens of context"),
+      length_setting(
+          "stride", &C::stride,
+          "tokens between the beginnings of chunks to train on; auto: the length, no overlap",
+          if_is_text),
+      length_setting("eval-stride", &C::eval_stride,
+                     "the same in evaluation, where overlap is context and no token counts twice",
+                     if_is_text),
       whole("Task", "vocabulary", &C::vocabulary, 1, kMostVocabulary, "different tokens",
             if_has_vocabulary),
 

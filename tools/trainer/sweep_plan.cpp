@@ -5,6 +5,7 @@
 #include <set>
 
 #include "tensor/allocator.h"
+#include "tools/trainer/data_settings.h"
 #include "tools/trainer/experiment.h"
 #include "tools/trainer/memory.h"
 #include "tools/trainer/settings.h"
@@ -143,15 +144,20 @@ void try_configuration(Configuration c, PlannedConfiguration& planned) {
 }
 
 PlannedRun plan_run(const Point& point, std::size_t configuration) {
-  const Configuration c = make_configuration(point.given);
+  Configuration c = make_configuration(point.given);
+  for (const auto& [name, value] : point.given) {
+    keep_path(c, name);
+  }
   PlannedRun run;
   run.configuration = configuration;
   run.seed = c.seed;
   run.given = point.given;
   run.settings = to_map(c);
   run.given["seed"] = {run.settings.at("seed"), "seeds"};
-  if (const auto data = run.settings.find("data"); data != run.settings.end()) {
-    data->second = run.given["data"].text = find_data(c.data).kept;
+  for (auto& [name, value] : run.given) {
+    if (const auto setting = run.settings.find(name); setting != run.settings.end()) {
+      value.text = setting->second;  // a path, for one, is now valid from every folder
+    }
   }
   run.given.erase("threads");
   run.settings.erase("threads");

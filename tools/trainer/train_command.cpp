@@ -10,6 +10,7 @@
 #include "tools/trainer/arguments.h"
 #include "tools/trainer/commands.h"
 #include "tools/trainer/curve_plot.h"
+#include "tools/trainer/data_settings.h"
 #include "tools/trainer/experiment.h"
 #include "tools/trainer/graph_file.h"
 #include "tools/trainer/memory.h"
@@ -73,9 +74,7 @@ Configuration resumed_configuration(const RunFolder& folder, const GivenValues& 
   for (const auto& [name, value] : given) {
     const Setting& setting = *find_setting(name);
     setting.read(wanted, value.text, value.origin);
-    if (name == "data") {
-      wanted.data = find_data(wanted.data).kept;
-    }
+    keep_path(wanted, name);
     if (name != "threads" && setting.write(wanted) != setting.write(stored)) {
       wrong_usage("{} {} cannot be changed by --resume: the run in {} has {}", value.origin,
                   value.text, folder.path(), setting.write(stored));
@@ -86,9 +85,10 @@ Configuration resumed_configuration(const RunFolder& folder, const GivenValues& 
 }
 
 // Finds everything that is wrong with the settings, those of the training, too.
-Experiment make_trainable(const Configuration& c) {
+Experiment make_trainable(const Configuration& c, bool quiet) {
   check_memory(c, true);
-  Experiment experiment = make_experiment(c);
+  Experiment experiment = make_experiment(c, quiet);
+  check_memory(experiment.configuration, true);
   (void)make_training_run(experiment);
   return experiment;
 }
@@ -216,7 +216,7 @@ void train_command(const std::vector<std::string>& words) {
   std::string graph;
   std::error_code ignored;
   if (!resume) {
-    experiment = make_trainable(make_configuration(arguments.settings()));
+    experiment = make_trainable(make_configuration(arguments.settings()), options.quiet);
     check_profile(experiment.configuration, options);
     if (arguments.has("graph")) {
       graph = graph_text(experiment);
@@ -228,7 +228,7 @@ void train_command(const std::vector<std::string>& words) {
   }
   const RunFolder folder(out);
   if (resume) {
-    experiment = make_trainable(resumed_configuration(folder, arguments.settings()));
+    experiment = make_trainable(resumed_configuration(folder, arguments.settings()), options.quiet);
   } else if (folder.has_run()) {
     if (!arguments.has("overwrite")) {
       throw FileError(

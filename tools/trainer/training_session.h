@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <optional>
-#include <stdexcept>
 #include <string>
 
 #include "autograd/anomaly.h"
@@ -17,12 +16,6 @@
 #include "tools/trainer/summary.h"
 
 namespace basin::trainer {
-
-/// The user stopped the program; the message says how to go on.
-class Interrupted : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 struct SessionOptions {
   bool resume = false;             ///< go on from the folder's checkpoint; needs its config.ini
