@@ -15,6 +15,10 @@ namespace {
   throw FileError(fmt::format("{}: '{}': {}", file.path(), group, reason));
 }
 
+std::string member(const std::string& group, const std::string& name) {
+  return (group == "/" ? "" : group) + "/" + name;
+}
+
 Separation separation_in(const Hdf5Reader& file, const std::string& group) {
   const bool by_features = file.has_attribute(group, "features");
   if (!by_features && !file.has_attribute(group, "mechanism")) {
@@ -44,7 +48,7 @@ void refuse_unknown(const Hdf5Reader& file, const std::string& group) {
     }
   }
   for (const char* name : kDatasets) {
-    if (file.has(group + "/" + name)) {
+    if (file.has(member(group, name))) {
       refuse(file, group, fmt::format("the dataset '{}' is not supported", name));
     }
   }
@@ -62,7 +66,7 @@ AssociationOptions read_association_options(const Hdf5Reader& file, const std::s
   if (file.has_attribute(group, "update_steps")) {
     options.update_steps = file.integer(group, "update_steps");
   }
-  const bool per_head = file.has(group + "/beta_per_head");
+  const bool per_head = file.has(member(group, "beta_per_head"));
   // Linear attention has none; a file may carry it for comparisons.
   if (options.separation != Separation::linear && file.has_attribute(group, "beta")) {
     if (per_head) {

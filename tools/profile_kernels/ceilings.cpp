@@ -16,17 +16,24 @@ namespace {
 
 using kernels::CpuContext;
 
-// The most work per second of `rounds` samples; work(times) does it that often and tells how much
-// it was.
+struct Sampling {
+  std::int64_t rounds;
+  double min_seconds;
+  const std::function<void()>& before_sample;
+};
+
+// The most work per second of all samples; work(times) does it that often and tells how much it
+// was. The best and not the median, because a ceiling is what nothing disturbs.
 template <class Work>
-double best_rate(std::int64_t rounds, double min_seconds, Work&& work) {
+double best_rate(const Sampling& sampling, Work&& work) {
   std::int64_t times = 1;
   double best = 0;
-  for (std::int64_t round = 0; round < rounds;) {
+  for (std::int64_t round = 0; round < sampling.rounds;) {
+    sampling.before_sample();
     const double begin = seconds_now();
     const double done = work(times);
     const double seconds = seconds_now() - begin;
-    if (seconds < min_seconds) {
+    if (seconds < sampling.min_seconds) {
       times *= 2;
       continue;
     }
@@ -36,11 +43,11 @@ double best_rate(std::int64_t rounds, double min_seconds, Work&& work) {
   return best;
 }
 
-double fma_rate(DType dtype, std::int64_t rounds, double min_seconds, const CpuContext& context) {
+double fma_rate(DType dtype, const Sampling& sampling, const CpuContext& context) {
   const auto threads = static_cast<std::size_t>(context.pool->threads());
   // A line of the cache for each thread.
   std::vector<double> sinks(threads * 8);
-  const double rate = best_rate(rounds, min_seconds, [&](std::int64_t times) {
+  const double rate = best_rate(sampling, [&](std::int64_t times) {
     std::vector<double> done(threads);
     context.pool->run(static_cast<std::int64_t>(threads), [&](std::int64_t chunk) {
       const auto at = static_cast<std::size_t>(chunk);
@@ -59,7 +66,7 @@ double fma_rate(DType dtype, std::int64_t rounds, double min_seconds, const CpuC
   return rate;
 }
 
-double exp_rate(DType dtype, std::int64_t rounds, double min_seconds, const CpuContext& context) {
+double exp_rate(DType dtype, const Sampling& sampling, const CpuContext& context) {
   constexpr std::int64_t kCount = 1024;  // in and out: 16 KiB in f64
   const auto threads = static_cast<std::size_t>(context.pool->threads());
   const std::size_t bytes = kCount * size_of(dtype);
@@ -73,7 +80,7 @@ double exp_rate(DType dtype, std::int64_t rounds, double min_seconds, const CpuC
       std::memcpy(memory.data() + 8 * i, &value, 8);
     }
   }
-  return best_rate(rounds, min_seconds, [&](std::int64_t times) {
+  return best_rate(sampling, [&](std::int64_t times) {
     context.pool->run(static_cast<std::int64_t>(threads), [&](std::int64_t chunk) {
       std::byte* const x = memory.data() + static_cast<std::size_t>(chunk) * 2 * bytes;
       for (std::int64_t n = 0; n < times; ++n) {
@@ -84,7 +91,7 @@ double exp_rate(DType dtype, std::int64_t rounds, double min_seconds, const CpuC
   });
 }
 
-double copy_rate(std::int64_t last_level_cache, std::int64_t rounds, double min_seconds,
+double copy_rate(std::int64_t last_level_cache, const Sampling& sampling,
                  const CpuContext& context) {
   // Source and destination together are four times the cache, but no more than 2 GiB.
   const std::size_t bytes = static_cast<std::size_t>(
@@ -95,7 +102,7 @@ double copy_rate(std::int64_t last_level_cache, std::int64_t rounds, double min_
   const auto to = std::make_unique_for_overwrite<std::byte[]>(bytes);
   std::memset(from.get(), 1, bytes);
   std::memset(to.get(), 2, bytes);
-  return best_rate(rounds, min_seconds, [&](std::int64_t times) {
+  return best_rate(sampling, [&](std::int64_t times) {
     for (std::int64_t n = 0; n < times; ++n) {
       context.pool->run(static_cast<std::int64_t>(threads), [&](std::int64_t chunk) {
         const std::size_t at = static_cast<std::size_t>(chunk) * piece;
@@ -109,10 +116,11 @@ double copy_rate(std::int64_t last_level_cache, std::int64_t rounds, double min_
 }  // namespace
 
 Ceilings measure_ceilings(DType dtype, std::int64_t last_level_cache, std::int64_t rounds,
-                          double min_seconds, const CpuContext& context) {
-  return {fma_rate(dtype, rounds, min_seconds, context),
-          exp_rate(dtype, rounds, min_seconds, context),
-          copy_rate(last_level_cache, rounds, min_seconds, context)};
+                          double min_seconds, const kernels::CpuContext& context,
+                          const std::function<void()>& before_sample) {
+  const Sampling sampling{rounds, min_seconds, before_sample};
+  return {fma_rate(dtype, sampling, context), exp_rate(dtype, sampling, context),
+          copy_rate(last_level_cache, sampling, context)};
 }
 
 Floor floor_of(const kernels::Cost& cost, DType dtype, const Ceilings& ceilings) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "kernels/common/thread_pool.h"
 #include "kernels/table/kernel_table.h"
@@ -15,8 +16,10 @@ struct Ceilings {
 };
 
 /// Measured on all threads of the context, the best of `rounds` samples of at least `min_seconds`.
+/// `before_sample()` may throw.
 Ceilings measure_ceilings(DType dtype, std::int64_t last_level_cache, std::int64_t rounds,
-                          double min_seconds, const kernels::CpuContext& context);
+                          double min_seconds, const kernels::CpuContext& context,
+                          const std::function<void()>& before_sample);
 
 /// The shortest time in which the useful work can be done, and by which ceiling.
 struct Floor {

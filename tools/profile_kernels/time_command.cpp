@@ -24,6 +24,8 @@ using kernels::KernelCase;
 
 // Up to here the reference of the timed problem itself is computed: a fraction of a second.
 constexpr double kAffordableWork = 1e8;
+// More add nothing to the best of them.
+constexpr std::int64_t kCeilingRounds = 15;
 
 Syntax syntax() {
   return {
@@ -185,10 +187,10 @@ Results measured(const Plan& plan) {
                       {"shape", plan.shape},
                       {"dtype", name_of(plan.dtype)},
                       {"cold", plan.cold ? "true" : "false"}};
-  progress.tell("measuring the ceilings");
-  results.ceilings[name_of(plan.dtype)] =
-      measure_ceilings(plan.dtype, results.machine.last_level_cache, plan.measurement.rounds,
-                       plan.measurement.min_seconds, cpu_context());
+  results.ceilings[name_of(plan.dtype)] = measure_ceilings(
+      plan.dtype, results.machine.last_level_cache,
+      std::min(plan.measurement.rounds, kCeilingRounds), plan.measurement.min_seconds,
+      cpu_context(), [&] { progress.tell("measuring the ceilings"); });
   for (std::size_t n = 0; n < plan.entries.size(); ++n) {
     const KernelEntry& entry = *plan.entries[n];
     const std::string label = fmt::format("[{}/{}] {}", n + 1, plan.entries.size(), entry.name);
