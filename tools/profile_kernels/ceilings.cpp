@@ -123,15 +123,17 @@ Ceilings measure_ceilings(DType dtype, std::int64_t last_level_cache, std::int64
           copy_rate(last_level_cache, sampling, context)};
 }
 
-Floor floor_of(const kernels::Cost& cost, DType dtype, const Ceilings& ceilings) {
-  Floor floor{cost.flops / ceilings.flops, "fma"};
-  const double exps = cost.exps / ceilings.exps;
-  if (exps > floor.seconds) {
-    floor = {exps, "exp"};
+Ceilings highest(const Ceilings& a, const Ceilings& b) {
+  return {std::max(a.flops, b.flops), std::max(a.exps, b.exps), std::max(a.bytes, b.bytes)};
+}
+
+Floor floor_of(double flops, double exps, double bytes, const Ceilings& ceilings) {
+  Floor floor{flops / ceilings.flops, "fma"};
+  if (exps / ceilings.exps > floor.seconds) {
+    floor = {exps / ceilings.exps, "exp"};
   }
-  const double bytes = cost.elements_moved * static_cast<double>(size_of(dtype)) / ceilings.bytes;
-  if (bytes > floor.seconds) {
-    floor = {bytes, "copy"};
+  if (bytes / ceilings.bytes > floor.seconds) {
+    floor = {bytes / ceilings.bytes, "copy"};
   }
   return floor;
 }

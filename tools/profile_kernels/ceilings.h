@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "kernels/common/dtype.h"
 #include "kernels/common/thread_pool.h"
-#include "kernels/table/kernel_table.h"
 
 namespace basin::profile_kernels {
 
@@ -26,6 +26,8 @@ struct Floor {
   double seconds = 0;
   const char* ceiling = "";  ///< "fma", "exp" or "copy"
 };
-Floor floor_of(const kernels::Cost& cost, DType dtype, const Ceilings& ceilings);
+Floor floor_of(double flops, double exps, double bytes, const Ceilings& ceilings);
+
+Ceilings highest(const Ceilings& a, const Ceilings& b);
 
 }  // namespace basin::profile_kernels
