@@ -254,6 +254,7 @@ class Usage(ProfileKernelsCase):
                 ("--min-time", "time", "--min-time", "0"),
                 ("--threads", "time", "--threads", "0"),
                 ("no device 'tpu'", "check", "--device", "tpu"),
+                ("another option", "time", "fill", "--json", "x", "--csv", "x"),
                 ("takes no value", "list", "--json=1")]:
             with self.subTest(words=words):
                 self.fails(2, part, *words)

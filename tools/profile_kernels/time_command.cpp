@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "tensor/device.h"
 #include "tensor/error.h"
@@ -21,6 +22,7 @@ namespace basin::profile_kernels {
 namespace {
 
 using kernels::KernelCase;
+using trainer::wrong_usage;
 
 // Up to here the reference of the timed problem itself is computed: a fraction of a second.
 constexpr double kAffordableWork = 1e8;
@@ -224,9 +226,14 @@ void time_command(const std::vector<std::string>& words) {
     std::string (*text)(const Results&);
   };
   constexpr Output kOutputs[] = {{"json", to_json}, {"csv", to_csv}, {"markdown", to_markdown}};
+  std::set<std::string> paths;
   for (const Output& output : kOutputs) {
     if (options.has(output.option)) {
-      report::check_writable(options.value(output.option));
+      const std::string& path = options.value(output.option);
+      if (!paths.insert(path).second) {
+        wrong_usage("--{}: {} is written by another option, too", output.option, path);
+      }
+      report::check_writable(path);
     }
   }
   // What it is compared with may be the file that is written.
