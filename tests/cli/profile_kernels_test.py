@@ -14,7 +14,7 @@ from profile_kernels_case import PROGRAM, QUICK, ProfileKernelsCase
 class List(ProfileKernelsCase):
     def test_shows_every_kernel_with_its_variants_and_sizes(self):
         text = self.succeed("list")
-        for part in ["attention_forward", "variant 2 tiles: ", "L=1024: queries", "12 cases"]:
+        for part in ["attention_forward", "variant 2 tiles: ", "L=1024: queries", "12 cases in f32 and f64"]:
             self.assertIn(part, text)
 
     def test_one_kernel_with_its_cases(self):

@@ -79,9 +79,9 @@ void print_entry(const KernelEntry& entry, bool cases) {
     names.push_back(problem.name);
   }
   if (cases) {
-    fmt::print("  cases: {}\n", fmt::join(names, ", "));
+    fmt::print("  cases in f32 and f64: {}\n", fmt::join(names, ", "));
   } else {
-    fmt::print("  {} case{}\n", names.size(), names.size() == 1 ? "" : "s");
+    fmt::print("  {} case{} in f32 and f64\n", names.size(), names.size() == 1 ? "" : "s");
   }
 }
 
