@@ -13,6 +13,12 @@ add_library(basin_openblas INTERFACE)
 target_link_libraries(basin_openblas INTERFACE "${BASIN_OPENBLAS_LIBRARY}")
 target_include_directories(basin_openblas SYSTEM INTERFACE "${BASIN_CBLAS_INCLUDE}")
 
+find_library(BASIN_HIGHWAY_LIBRARY NAMES hwy REQUIRED)
+find_path(BASIN_HIGHWAY_INCLUDE NAMES hwy/highway.h REQUIRED)
+add_library(basin_highway INTERFACE)
+target_link_libraries(basin_highway INTERFACE "${BASIN_HIGHWAY_LIBRARY}")
+target_include_directories(basin_highway SYSTEM INTERFACE "${BASIN_HIGHWAY_INCLUDE}")
+
 # FindHDF5 also lists what a static HDF5 would need, static system libraries among it; the shared
 # library brings its own.
 list(FILTER HDF5_C_LIBRARIES INCLUDE REGEX "libhdf5")

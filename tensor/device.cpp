@@ -9,6 +9,7 @@
 #include <memory>
 #include <thread>
 
+#include "kernels/simd/isa.h"
 #include "tensor/error.h"
 
 namespace basin {
@@ -42,7 +43,12 @@ struct Pool {
   std::unique_ptr<kernels::ThreadPool> pool;
   kernels::CpuContext context{};
 
-  explicit Pool(int threads) { start(threads); }
+  explicit Pool(int threads) {
+    if (const kernels::Status status = kernels::isa_status(); !status.ok()) {
+      fail("{}; the best it has is {}", status.message, kernels::name_of(kernels::isa()));
+    }
+    start(threads);
+  }
 
   void start(int threads) {
     pool = std::make_unique<kernels::ThreadPool>(threads);

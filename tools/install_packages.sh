@@ -11,7 +11,7 @@ build g++                         c++          the C++20 compiler
 build cmake                       cmake        configures the build
 build ninja-build                 ninja        runs the build
 build pkg-config                  ?pkg-config  tells where libraries lie
-build libboost-program-options-dev -           command lines and configuration files
+build libboost-program-options-dev -           command lines; brings the headers of Boost.Math
 build libhdf5-dev                 -            checkpoints and named arrays in files
 build libopenblas-dev             -            matrix products
 build libhwy-dev                  -            vector instructions, portably

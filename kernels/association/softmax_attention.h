@@ -15,7 +15,9 @@ namespace basin::kernels {
 /// q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv), out (B,H,L,Dv). beta (H) of `dtype`. key_lengths (B) or
 /// null. lse (B,H,L) contiguous receives ln sum_j exp(beta q_i.k_j), -inf for a query that sees
 /// nothing (its out is 0). Hidden rows of k and v are never read, so they may hold NaN.
-/// Variants: 0 best, 1 one query at a time, 2 tiles of 32 queries with products by OpenBLAS.
+/// Variants: 0 best, 1 one query at a time, 2 tiles of 32 queries with products by OpenBLAS (scores
+/// of a tile stored), 3 blocks of keys with a running maximum, in vector instructions
+/// (flash_attention.h).
 struct AttentionForward {
   HeadView q, k, v, out;
   const void* beta;

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/association/flash_attention.h"
 #include "kernels/association/softmax_attention.h"
 #include "kernels/common/dispatch.h"
 #include "kernels/common/row_math.h"
 #include "kernels/gemm/blas.h"
+#include "kernels/simd/isa.h"
 
 namespace basin::kernels {
 
@@ -171,10 +173,17 @@ Status check(const P& p) {
   if (!fit) {
     return Status::invalid("attention: a row_stride is smaller than the row");
   }
-  if (p.variant < 0 || p.variant > 2) {
-    return Status::invalid("attention: variants are 0, 1 and 2");
+  if (p.variant < 0 || p.variant > 3) {
+    return Status::invalid("attention: variants are 0 to 3");
   }
   return {};
+}
+
+// Without vector instructions of ours, OpenBLAS still has its own.
+template <class P>
+bool is_flash(const P& p) {
+  const bool floating = p.dtype == DType::f32 || p.dtype == DType::f64;
+  return floating && (p.variant == 3 || (p.variant == 0 && isa() != Isa::baseline));
 }
 
 std::int64_t tile_bytes(std::int64_t keys, DType dtype) {
@@ -184,12 +193,19 @@ std::int64_t tile_bytes(std::int64_t keys, DType dtype) {
 }  // namespace
 
 std::int64_t attention_forward_workspace(const AttentionForward& p, const CpuContext& context) {
+  if (is_flash(p)) {
+    return flash_attention_forward_workspace(p, context);
+  }
   return context.pool->threads() * tile_bytes(p.M, p.dtype);
 }
 
 Status attention_forward(const AttentionForward& p, const CpuContext& context) {
   if (const Status status = check(p); !status.ok()) {
     return status;
+  }
+  if (is_flash(p)) {
+    flash_attention_forward(p, context);
+    return {};
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const std::int64_t tiles = (p.L + kTile - 1) / kTile;
@@ -203,6 +219,9 @@ Status attention_forward(const AttentionForward& p, const CpuContext& context) {
 }
 
 std::int64_t attention_backward_workspace(const AttentionBackward& p, const CpuContext& context) {
+  if (is_flash(p)) {
+    return flash_attention_backward_workspace(p, context);
+  }
   return context.pool->threads() * 2 * tile_bytes(p.M, p.dtype) +
          p.B * p.H * static_cast<std::int64_t>(sizeof(double));
 }
@@ -210,6 +229,10 @@ std::int64_t attention_backward_workspace(const AttentionBackward& p, const CpuC
 Status attention_backward(const AttentionBackward& p, const CpuContext& context) {
   if (const Status status = check(p); !status.ok()) {
     return status;
+  }
+  if (is_flash(p)) {
+    flash_attention_backward(p, context);
+    return {};
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     // The doubles come first: they need the larger alignment.

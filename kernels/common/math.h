@@ -1,6 +1,7 @@
 // Scalar mathematics that the compiler can vectorise. The f32 versions are branch-free
 // polynomials (a libm call in a loop body would keep the loop scalar); f64, which exists for
-// checks, uses libm.
+// checks, uses libm. Always inlined: a loop that is compiled for wide registers must not call a
+// copy that is not.
 #pragma once
 
 #include <bit>
@@ -9,13 +10,13 @@
 
 namespace basin::kernels {
 
-inline double exp_of(double x) { return std::exp(x); }
+[[gnu::always_inline]] inline double exp_of(double x) { return std::exp(x); }
 
 /// e^x for f32 within 2 ulp. x = n ln2 + r, |r| <= ln2 / 2; e^r by its Taylor series to the 7th
 /// power (remainder below 2^-26); 2^n by writing the exponent in two halves, so that results below
 /// the smallest normal number (x < -87.3) become subnormal gradually and 0 below -104. Keeps +inf
 /// and NaN.
-inline float exp_of(float x) {
+[[gnu::always_inline]] inline float exp_of(float x) {
   const float clamped = x < -104.0f ? -104.0f : (x > 89.0f ? 89.0f : x);
   const float scaled = clamped * 1.44269504088896341f;
   // Adding 1.5 * 2^23 rounds to the nearest integer without a function call.
@@ -38,12 +39,12 @@ inline float exp_of(float x) {
   return p * scale1 * scale2;
 }
 
-inline double tanh_of(double x) { return std::tanh(x); }
+[[gnu::always_inline]] inline double tanh_of(double x) { return std::tanh(x); }
 
 /// tanh for f32: odd Taylor-like rational near 0 would need two branches, so use
 /// (e^2x - 1) / (e^2x + 1) away from 0 and the series x - x^3/3 + 2x^5/15 - 17x^7/315 below 0.25,
 /// both computed and one selected. Absolute error below 2e-7.
-inline float tanh_of(float x) {
+[[gnu::always_inline]] inline float tanh_of(float x) {
   const float a = x < 0 ? -x : x;
   const float clamped = a > 10.0f ? 10.0f : a;
   const float e = exp_of(2.0f * clamped);
@@ -56,12 +57,12 @@ inline float tanh_of(float x) {
   return x < 0 ? -magnitude : magnitude;
 }
 
-inline double erf_of(double x) { return std::erf(x); }
+[[gnu::always_inline]] inline double erf_of(double x) { return std::erf(x); }
 
 /// erf for f32: formula 7.1.26 of Abramowitz and Stegun (error 1.5e-7 before rounding) from 0.5 on
 /// and the Taylor series to x^13 below, where that formula would cancel. Absolute error below 3e-7,
 /// and a few ulp below 0.5.
-inline float erf_of(float x) {
+[[gnu::always_inline]] inline float erf_of(float x) {
   const float a = x < 0 ? -x : x;
   const float t = 1.0f / (1.0f + 0.3275911f * a);
   const float p =

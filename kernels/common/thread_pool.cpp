@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/simd/isa.h"
+
 namespace basin::kernels {
 
 namespace {
@@ -54,6 +56,7 @@ struct ThreadPool::State {
 };
 
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+  isa();  // decides, before any kernel can run
   for (int i = 1; i < threads; ++i) {
     state_->workers.emplace_back([state = state_.get(), i] {
       index_in_pool = i;

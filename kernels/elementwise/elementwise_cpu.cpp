@@ -4,24 +4,20 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/elementwise/functors.h"
 #include "kernels/elementwise/strided.h"
+#include "kernels/simd/targets.h"
 
-namespace basin::kernels {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/elementwise/elementwise_cpu.cpp"
+#include <hwy/foreach_target.h>
+//
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace basin::kernels::HWY_NAMESPACE {
 
 namespace {
 
 constexpr std::int64_t kGrain = 16384;
-
-constexpr ElementwiseInfo kUnaryInfo[] = {
-#define BASIN_UNARY(name, formula, low, high, value, derivative) {#name, formula, low, high},
-#include "kernels/elementwise/unary_table.inc"
-#undef BASIN_UNARY
-};
-
-constexpr ElementwiseInfo kBinaryInfo[] = {
-#define BASIN_BINARY(name, formula, low, high, value, da, db) {#name, formula, low, high},
-#include "kernels/elementwise/binary_table.inc"
-#undef BASIN_BINARY
-};
 
 // The inner loops of a binary operation. The two common layouts get a loop of their own, because
 // a compile-time stride is what lets the compiler vectorise.
@@ -54,10 +50,7 @@ void contiguous_strides(int rank, const std::int64_t* extents, std::int64_t* str
 
 }  // namespace
 
-const ElementwiseInfo& info(UnaryOp op) { return kUnaryInfo[static_cast<int>(op)]; }
-const ElementwiseInfo& info(BinaryOp op) { return kBinaryInfo[static_cast<int>(op)]; }
-
-Status unary_forward(const UnaryForward& p, const CpuContext& context) {
+Status unary_forward_target(const UnaryForward& p, const CpuContext& context) {
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     return functors::dispatch(p.op, [&]<class Op>(Op) {
       const T* x = static_cast<const T*>(p.x);
@@ -72,7 +65,7 @@ Status unary_forward(const UnaryForward& p, const CpuContext& context) {
   });
 }
 
-Status unary_backward(const UnaryBackward& p, const CpuContext& context) {
+Status unary_backward_target(const UnaryBackward& p, const CpuContext& context) {
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     return functors::dispatch(p.op, [&]<class Op>(Op) {
       const T* x = static_cast<const T*>(p.x);
@@ -89,7 +82,7 @@ Status unary_backward(const UnaryBackward& p, const CpuContext& context) {
   });
 }
 
-Status binary_forward(const BinaryForward& p, const CpuContext& context) {
+Status binary_forward_target(const BinaryForward& p, const CpuContext& context) {
   std::int64_t y_strides[kMaxRank];
   contiguous_strides(p.rank, p.extents, y_strides);
   const StridedLoop<3> loop(p.rank, p.extents, {p.a_strides, p.b_strides, y_strides});
@@ -109,7 +102,7 @@ Status binary_forward(const BinaryForward& p, const CpuContext& context) {
   });
 }
 
-Status binary_backward(const BinaryBackward& p, const CpuContext& context) {
+Status binary_backward_target(const BinaryBackward& p, const CpuContext& context) {
   std::int64_t y_strides[kMaxRank];
   contiguous_strides(p.rank, p.extents, y_strides);
   const StridedLoop<3> loop(p.rank, p.extents, {p.a_strides, p.b_strides, y_strides});
@@ -138,7 +131,7 @@ Status binary_backward(const BinaryBackward& p, const CpuContext& context) {
   });
 }
 
-Status affine(const Affine& p, const CpuContext& context) {
+Status affine_target(const Affine& p, const CpuContext& context) {
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const T* x = static_cast<const T*>(p.x);
     T* y = static_cast<T*>(p.y);
@@ -153,4 +146,56 @@ Status affine(const Affine& p, const CpuContext& context) {
   });
 }
 
+}  // namespace basin::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace basin::kernels {
+
+namespace {
+
+constexpr ElementwiseInfo kUnaryInfo[] = {
+#define BASIN_UNARY(name, formula, low, high, value, derivative) {#name, formula, low, high},
+#include "kernels/elementwise/unary_table.inc"
+#undef BASIN_UNARY
+};
+
+constexpr ElementwiseInfo kBinaryInfo[] = {
+#define BASIN_BINARY(name, formula, low, high, value, da, db) {#name, formula, low, high},
+#include "kernels/elementwise/binary_table.inc"
+#undef BASIN_BINARY
+};
+
+}  // namespace
+
+const ElementwiseInfo& info(UnaryOp op) { return kUnaryInfo[static_cast<int>(op)]; }
+const ElementwiseInfo& info(BinaryOp op) { return kBinaryInfo[static_cast<int>(op)]; }
+
+HWY_EXPORT(unary_forward_target);
+HWY_EXPORT(unary_backward_target);
+HWY_EXPORT(binary_forward_target);
+HWY_EXPORT(binary_backward_target);
+HWY_EXPORT(affine_target);
+
+Status unary_forward(const UnaryForward& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(unary_forward_target)(p, context);
+}
+
+Status unary_backward(const UnaryBackward& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(unary_backward_target)(p, context);
+}
+
+Status binary_forward(const BinaryForward& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(binary_forward_target)(p, context);
+}
+
+Status binary_backward(const BinaryBackward& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(binary_backward_target)(p, context);
+}
+
+Status affine(const Affine& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(affine_target)(p, context);
+}
+
 }  // namespace basin::kernels
+#endif

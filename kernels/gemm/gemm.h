@@ -13,7 +13,10 @@ namespace basin::kernels {
 /// distances between rows as stored, at least the length of such a row. With beta == 0, C is
 /// written without being read (it may hold NaN). For k == 0, C becomes beta C. f32 or f64.
 /// Variants: 0 best, 1 three loops, 2 OpenBLAS on tiles of C whose borders depend on the shape
-/// only.
+/// only, 3 our own packed panels in vector instructions (variant 0, unless the machine has none of
+/// AVX2 and AVX-512). Variant 3 computes an element of C in
+/// the same order whatever m and n are, so a row has the same bits in a matrix of 1 row and of
+/// 1000.
 struct Gemm {
   const void* a;
   const void* b;
@@ -26,9 +29,11 @@ struct Gemm {
   double beta = 0.0;
   std::int64_t batch = 1;
   std::int64_t a_batch_stride = 0, b_batch_stride = 0, c_batch_stride = 0;
+  void* workspace = nullptr;  ///< gemm_workspace() bytes, 64-byte aligned
   DType dtype = DType::f32;
   int variant = 0;
 };
+std::int64_t gemm_workspace(const Gemm&, const CpuContext&);
 Status gemm(const Gemm&, const CpuContext&);
 
 }  // namespace basin::kernels

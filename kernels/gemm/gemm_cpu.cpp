@@ -4,6 +4,8 @@
 #include "kernels/common/dispatch.h"
 #include "kernels/gemm/blas.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_simd.h"
+#include "kernels/simd/isa.h"
 
 namespace basin::kernels {
 
@@ -80,7 +82,16 @@ void gemm_loops(const Gemm& p, const CpuContext& context) {
   });
 }
 
+// Without vector instructions of ours, OpenBLAS still has its own.
+int variant_of(const Gemm& p) {
+  return p.variant != 0 ? p.variant : (isa() == Isa::baseline ? 2 : 3);
+}
+
 }  // namespace
+
+std::int64_t gemm_workspace(const Gemm& p, const CpuContext& context) {
+  return variant_of(p) == 3 && p.k > 0 ? gemm_simd_workspace(p, context) : 0;
+}
 
 Status gemm(const Gemm& p, const CpuContext& context) {
   if (p.m < 0 || p.n < 0 || p.k < 0 || p.batch < 0) {
@@ -97,8 +108,8 @@ Status gemm(const Gemm& p, const CpuContext& context) {
   if (std::max({p.m, p.n, p.k, p.lda, p.ldb, p.ldc}) > limit) {
     return Status::unsupported("gemm: an extent or row distance above 2^31 - 1");
   }
-  if (p.variant < 0 || p.variant > 2) {
-    return Status::invalid("gemm: variants are 0, 1 and 2");
+  if (p.variant < 0 || p.variant > 3) {
+    return Status::invalid("gemm: variants are 0 to 3");
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     if (p.m == 0 || p.n == 0 || p.batch == 0) {
@@ -106,6 +117,11 @@ Status gemm(const Gemm& p, const CpuContext& context) {
     }
     if (p.variant == 1 || p.k == 0) {
       gemm_loops<T>(p, context);
+    } else if (variant_of(p) == 3) {
+      if (p.workspace == nullptr) {
+        return Status::invalid("gemm: the workspace is missing");
+      }
+      gemm_simd(p, context);
     } else {
       gemm_tiles<T>(p, context);
     }

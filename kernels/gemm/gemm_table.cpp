@@ -64,7 +64,38 @@ constexpr Problem kProblems[] = {
     {.m = 131, .n = 133, .k = 135, .transpose_a = true, .transpose_b = true, .batch = 3},
 };
 
-KernelCase gemm_case(const Problem& s) {
+Gemm gemm_of(const Problem& s, DType dtype, int variant) {
+  Gemm p{};
+  p.m = s.m;
+  p.n = s.n;
+  p.k = s.k;
+  p.lda = s.lda();
+  p.ldb = s.ldb();
+  p.ldc = s.ldc();
+  p.transpose_a = s.transpose_a;
+  p.transpose_b = s.transpose_b;
+  p.alpha = s.alpha;
+  p.beta = s.beta;
+  p.batch = s.batch;
+  p.a_batch_stride = s.a_rows() * s.lda();
+  p.b_batch_stride = s.shared_b ? 0 : s.b_rows() * s.ldb();
+  p.c_batch_stride = s.m * s.ldc();
+  p.dtype = dtype;
+  p.variant = variant;
+  return p;
+}
+
+// Of the case's dtype, enough for every dtype and variant.
+std::int64_t workspace_elements(const Problem& s, const CpuContext& context) {
+  std::int64_t most = 0;
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const auto size = static_cast<std::int64_t>(size_of(dtype));
+    most = std::max(most, (gemm_workspace(gemm_of(s, dtype, 3), context) + size - 1) / size);
+  }
+  return most;
+}
+
+KernelCase gemm_case(const Problem& s, const CpuContext& context) {
   KernelCase result;
   result.name = s.name();
   // Where C is read, or has gaps that must stay as they are, it starts with numbers; otherwise with
@@ -73,29 +104,15 @@ KernelCase gemm_case(const Problem& s) {
   const std::int64_t b_batch = s.shared_b ? 1 : s.batch;
   result.buffers = {{"a", Role::input, {s.batch, s.a_rows(), s.lda()}},
                     {"b", Role::input, {b_batch, s.b_rows(), s.ldb()}},
-                    {"c", keeps_old ? Role::in_out : Role::output, {s.batch, s.m, s.ldc()}}};
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
-    Gemm p{};
+                    {"c", keeps_old ? Role::in_out : Role::output, {s.batch, s.m, s.ldc()}},
+                    {"workspace", Role::workspace, {workspace_elements(s, context)}}};
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& pool) {
+    Gemm p = gemm_of(s, dtype, variant);
     p.a = d[0];
     p.b = d[1];
     p.c = d[2];
-    p.m = s.m;
-    p.n = s.n;
-    p.k = s.k;
-    p.lda = s.lda();
-    p.ldb = s.ldb();
-    p.ldc = s.ldc();
-    p.transpose_a = s.transpose_a;
-    p.transpose_b = s.transpose_b;
-    p.alpha = s.alpha;
-    p.beta = s.beta;
-    p.batch = s.batch;
-    p.a_batch_stride = s.a_rows() * s.lda();
-    p.b_batch_stride = s.shared_b ? 0 : s.b_rows() * s.ldb();
-    p.c_batch_stride = s.m * s.ldc();
-    p.dtype = dtype;
-    p.variant = variant;
-    return gemm(p, context);
+    p.workspace = d[3];
+    return gemm(p, pool);
   };
   result.reference = [s](void* const* d) {
     for (std::int64_t g = 0; g < s.batch; ++g) {
@@ -131,11 +148,12 @@ KernelCase gemm_case(const Problem& s) {
 const RegisterKernel entry({"gemm",
                             "C = alpha op(A) op(B) + beta C, batched",
                             {{1, "loops", "the definition, one element of C at a time"},
-                             {2, "tiles", "OpenBLAS on tiles of C fixed by the shape"}},
-                            [](const CpuContext&) {
+                             {2, "tiles", "OpenBLAS on tiles of C fixed by the shape"},
+                             {3, "panels", "B packed into panels, C in vector registers"}},
+                            [](const CpuContext& context) {
                               std::vector<KernelCase> all;
                               for (const Problem& s : kProblems) {
-                                all.push_back(gemm_case(s));
+                                all.push_back(gemm_case(s, context));
                               }
                               return all;
                             },
@@ -149,13 +167,14 @@ const RegisterSizes sizes("gemm",
                            {"batch", 1, "products"},
                            choice("ta", "A is stored transposed", {"0", "1"}),
                            choice("tb", "B is stored transposed", {"0", "1"})},
-                          [](const Sizes& s, const CpuContext&) {
+                          [](const Sizes& s, const CpuContext& context) {
                             return gemm_case({.m = s.at("m"),
                                               .n = s.at("n"),
                                               .k = s.at("k"),
                                               .transpose_a = s.at("ta") == 1,
                                               .transpose_b = s.at("tb") == 1,
-                                              .batch = s.at("batch")});
+                                              .batch = s.at("batch")},
+                                             context);
                           });
 
 }  // namespace

@@ -2,28 +2,19 @@
 #include <cmath>
 
 #include "kernels/common/dispatch.h"
-#include "kernels/common/row_math.h"
 #include "kernels/loss/cross_entropy.h"
+#include "kernels/simd/targets.h"
 
-namespace basin::kernels {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/loss/cross_entropy_cpu.cpp"
+#include <hwy/foreach_target.h>
+//
+#include "kernels/simd/rows-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace basin::kernels::HWY_NAMESPACE {
 
 namespace {
-
-// The sum of exp(x - shift) without storing the terms.
-template <class T>
-T sum_exp(const T* x, std::int64_t count, T shift) {
-  T lane[kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int l = 0; l < kLanes; ++l) {
-      lane[l] += exp_of(x[i + l] - shift);
-    }
-  }
-  for (; i < count; ++i) {
-    lane[0] += exp_of(x[i] - shift);
-  }
-  return add_lanes(lane);
-}
 
 std::int64_t rows_per_chunk(std::int64_t classes) {
   return std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(1, classes));
@@ -41,7 +32,7 @@ Status check_targets(const P& p) {
 
 }  // namespace
 
-Status cross_entropy_forward(const CrossEntropyForward& p, const CpuContext& context) {
+Status cross_entropy_forward_target(const CrossEntropyForward& p, const CpuContext& context) {
   if (const Status status = check_targets(p); !status.ok()) {
     return status;
   }
@@ -58,8 +49,8 @@ Status cross_entropy_forward(const CrossEntropyForward& p, const CpuContext& con
                      continue;
                    }
                    const T* x = static_cast<const T*>(p.logits) + r * p.classes;
-                   const T shift = row_max(x, p.classes);
-                   lse = shift + std::log(sum_exp(x, p.classes, shift));
+                   const T shift = vector_max(x, p.classes);
+                   lse = shift + std::log(vector_sum_exp(x, p.classes, shift));
                    // lse - x rather than -log p: with x far above the rest this is 0, never -0 or
                    // NaN.
                    loss = lse - x[p.targets[r]];
@@ -77,7 +68,7 @@ Status cross_entropy_forward(const CrossEntropyForward& p, const CpuContext& con
   });
 }
 
-Status cross_entropy_backward(const CrossEntropyBackward& p, const CpuContext& context) {
+Status cross_entropy_backward_target(const CrossEntropyBackward& p, const CpuContext& context) {
   if (const Status status = check_targets(p); !status.ok()) {
     return status;
   }
@@ -105,4 +96,22 @@ Status cross_entropy_backward(const CrossEntropyBackward& p, const CpuContext& c
   });
 }
 
+}  // namespace basin::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace basin::kernels {
+
+HWY_EXPORT(cross_entropy_forward_target);
+HWY_EXPORT(cross_entropy_backward_target);
+
+Status cross_entropy_forward(const CrossEntropyForward& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(cross_entropy_forward_target)(p, context);
+}
+
+Status cross_entropy_backward(const CrossEntropyBackward& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(cross_entropy_backward_target)(p, context);
+}
+
 }  // namespace basin::kernels
+#endif

@@ -2,10 +2,18 @@
 
 #include "kernels/common/dispatch.h"
 #include "kernels/optim/adamw.h"
+#include "kernels/simd/targets.h"
 
-namespace basin::kernels {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/optim/adamw_cpu.cpp"
+#include <hwy/foreach_target.h>
+//
+#include <hwy/highway.h>
 
-Status adamw(const AdamW& p, const CpuContext& context) {
+HWY_BEFORE_NAMESPACE();
+namespace basin::kernels::HWY_NAMESPACE {
+
+Status adamw_target(const AdamW& p, const CpuContext& context) {
   if (p.step < 1) {
     return Status::invalid("adamw: steps count from 1");
   }
@@ -37,4 +45,17 @@ Status adamw(const AdamW& p, const CpuContext& context) {
   });
 }
 
+}  // namespace basin::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace basin::kernels {
+
+HWY_EXPORT(adamw_target);
+
+Status adamw(const AdamW& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(adamw_target)(p, context);
+}
+
 }  // namespace basin::kernels
+#endif

@@ -1,9 +1,17 @@
 #include "kernels/common/dispatch.h"
 #include "kernels/optim/sgd.h"
+#include "kernels/simd/targets.h"
 
-namespace basin::kernels {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/optim/sgd_cpu.cpp"
+#include <hwy/foreach_target.h>
+//
+#include <hwy/highway.h>
 
-Status sgd(const Sgd& p, const CpuContext& context) {
+HWY_BEFORE_NAMESPACE();
+namespace basin::kernels::HWY_NAMESPACE {
+
+Status sgd_target(const Sgd& p, const CpuContext& context) {
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     T* parameter = static_cast<T*>(p.parameter);
     const T* gradient = static_cast<const T*>(p.gradient);
@@ -23,4 +31,17 @@ Status sgd(const Sgd& p, const CpuContext& context) {
   });
 }
 
+}  // namespace basin::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace basin::kernels {
+
+HWY_EXPORT(sgd_target);
+
+Status sgd(const Sgd& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(sgd_target)(p, context);
+}
+
 }  // namespace basin::kernels
+#endif

@@ -23,6 +23,8 @@ struct Reduce {
 };
 Status reduce(const Reduce&, const CpuContext&);
 
+inline constexpr std::int64_t kSumOfSquaresPiece = 16384;
+
 /// *result = sum over i of x[i]^2 in double, with fixed pieces added in order. `partials` has room
 /// for sum_of_squares_partials(count) doubles.
 struct SumOfSquares {

@@ -3,12 +3,20 @@
 #include <algorithm>
 
 #include "kernels/common/dispatch.h"
+#include "kernels/simd/targets.h"
 
-namespace basin::kernels {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/reduce/reduce_cpu.cpp"
+#include <hwy/foreach_target.h>
+//
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace basin::kernels::HWY_NAMESPACE {
 
 namespace {
 
-constexpr std::int64_t kPiece = 16384;
+constexpr std::int64_t kPiece = kSumOfSquaresPiece;
 
 // Columns of `inner` that are summed together: enough to walk memory in rows, few enough for the
 // stack.
@@ -85,7 +93,7 @@ void find_max(const Reduce& p, const CpuContext& context, Write&& write) {
 
 }  // namespace
 
-Status reduce(const Reduce& p, const CpuContext& context) {
+Status reduce_target(const Reduce& p, const CpuContext& context) {
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     if (p.op == ReduceOp::sum) {
       sum<T>(p, context);
@@ -108,18 +116,24 @@ Status reduce(const Reduce& p, const CpuContext& context) {
   });
 }
 
-std::int64_t sum_of_squares_partials(std::int64_t count) { return (count + kPiece - 1) / kPiece; }
-
-Status sum_of_squares(const SumOfSquares& p, const CpuContext& context) {
+Status sum_of_squares_target(const SumOfSquares& p, const CpuContext& context) {
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const T* x = static_cast<const T*>(p.x);
     for_ranges(context, p.count, kPiece, [&](std::int64_t begin, std::int64_t end) {
-      double total = 0;
-      for (std::int64_t i = begin; i < end; ++i) {
-        const double value = static_cast<double>(x[i]);
-        total += value * value;
+      double lane[8] = {};
+      std::int64_t i = begin;
+      for (; i + 8 <= end; i += 8) {
+        for (int l = 0; l < 8; ++l) {
+          const double value = static_cast<double>(x[i + l]);
+          lane[l] += value * value;
+        }
       }
-      p.partials[begin / kPiece] = total;
+      for (; i < end; ++i) {
+        const double value = static_cast<double>(x[i]);
+        lane[0] += value * value;
+      }
+      p.partials[begin / kPiece] =
+          ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
     });
     double total = 0;
     for (std::int64_t i = 0; i < sum_of_squares_partials(p.count); ++i) {
@@ -130,4 +144,26 @@ Status sum_of_squares(const SumOfSquares& p, const CpuContext& context) {
   });
 }
 
+}  // namespace basin::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace basin::kernels {
+
+std::int64_t sum_of_squares_partials(std::int64_t count) {
+  return (count + kSumOfSquaresPiece - 1) / kSumOfSquaresPiece;
+}
+
+HWY_EXPORT(reduce_target);
+HWY_EXPORT(sum_of_squares_target);
+
+Status reduce(const Reduce& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(reduce_target)(p, context);
+}
+
+Status sum_of_squares(const SumOfSquares& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(sum_of_squares_target)(p, context);
+}
+
 }  // namespace basin::kernels
+#endif

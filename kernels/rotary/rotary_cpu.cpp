@@ -2,10 +2,18 @@
 
 #include "kernels/common/dispatch.h"
 #include "kernels/rotary/rotary.h"
+#include "kernels/simd/targets.h"
 
-namespace basin::kernels {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/rotary/rotary_cpu.cpp"
+#include <hwy/foreach_target.h>
+//
+#include <hwy/highway.h>
 
-Status rotary(const Rotary& p, const CpuContext& context) {
+HWY_BEFORE_NAMESPACE();
+namespace basin::kernels::HWY_NAMESPACE {
+
+Status rotary_target(const Rotary& p, const CpuContext& context) {
   if (p.D <= 0 || p.D % 2 != 0) {
     return Status::invalid("rotary: the head width must be even");
   }
@@ -35,4 +43,17 @@ Status rotary(const Rotary& p, const CpuContext& context) {
   });
 }
 
+}  // namespace basin::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace basin::kernels {
+
+HWY_EXPORT(rotary_target);
+
+Status rotary(const Rotary& p, const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(rotary_target)(p, context);
+}
+
 }  // namespace basin::kernels
+#endif

@@ -4,6 +4,7 @@
 #include "kernels/association/softmax_attention.h"
 #include "kernels/rotary/rotary.h"
 #include "tensor/check.h"
+#include "tensor/workspace.h"
 
 namespace basin {
 
@@ -93,9 +94,6 @@ struct Prepared {
   }
 };
 
-// Workspaces are counted in bytes; doubles give the alignment.
-Tensor workspace_of(std::int64_t bytes) { return Tensor::empty({(bytes + 7) / 8}, DType::f64); }
-
 // The part of a backward call that both mechanisms share: dout in layout, gradients allocated.
 template <class Params>
 AttentionGradients prepare_backward(Params& p, const Prepared& in, const Tensor& out,
@@ -123,8 +121,8 @@ AttentionResult attention(const AssociationInputs& inputs) {
   p.out = output(result.out);
   p.beta = in.beta.raw();
   p.lse = result.statistics.mutable_raw();
-  Tensor workspace = workspace_of(kernels::attention_forward_workspace(p, cpu_context()));
-  p.workspace = workspace.mutable_raw();
+  Workspace workspace(kernels::attention_forward_workspace(p, cpu_context()));
+  p.workspace = workspace.data();
   check(kernels::attention_forward(p, cpu_context()), "attention", in.q, in.k, in.v);
   return result;
 }
@@ -141,8 +139,8 @@ AttentionGradients attention_backward(const AssociationInputs& inputs,
   p.beta = in.beta.raw();
   p.dbeta = result.dbeta.mutable_raw();
   p.lse = forward.statistics.raw();
-  Tensor workspace = workspace_of(kernels::attention_backward_workspace(p, cpu_context()));
-  p.workspace = workspace.mutable_raw();
+  Workspace workspace(kernels::attention_backward_workspace(p, cpu_context()));
+  p.workspace = workspace.data();
   check(kernels::attention_backward(p, cpu_context()), "attention_backward", in.q, in.k, in.v);
   return result;
 }
@@ -170,8 +168,8 @@ AttentionResult linear_attention(const AssociationInputs& inputs) {
   p.out = output(result.out);
   p.normaliser = result.statistics.mutable_raw();
   p.eps = kLinearAttentionEps;
-  Tensor workspace = workspace_of(kernels::linear_attention_forward_workspace(p, cpu_context()));
-  p.workspace = workspace.mutable_raw();
+  Workspace workspace(kernels::linear_attention_forward_workspace(p, cpu_context()));
+  p.workspace = workspace.data();
   check(kernels::linear_attention_forward(p, cpu_context()), "linear_attention", in.q, in.k, in.v);
   return result;
 }
@@ -186,8 +184,8 @@ AttentionGradients linear_attention_backward(const AssociationInputs& inputs,
   AttentionGradients result = prepare_backward(p, in, forward.out, gradient);
   p.normaliser = forward.statistics.raw();
   p.eps = kLinearAttentionEps;
-  Tensor workspace = workspace_of(kernels::linear_attention_backward_workspace(p, cpu_context()));
-  p.workspace = workspace.mutable_raw();
+  Workspace workspace(kernels::linear_attention_backward_workspace(p, cpu_context()));
+  p.workspace = workspace.data();
   check(kernels::linear_attention_backward(p, cpu_context()), "linear_attention_backward", in.q,
         in.k, in.v);
   return result;

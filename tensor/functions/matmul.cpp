@@ -4,6 +4,7 @@
 
 #include "kernels/gemm/gemm.h"
 #include "tensor/check.h"
+#include "tensor/workspace.h"
 
 namespace basin {
 
@@ -67,6 +68,8 @@ void multiply(const Tensor& a3, const Tensor& b3, Tensor& c, double beta, const 
   p.b_batch_stride = b.batch_stride;
   p.c_batch_stride = p.m * p.n;
   p.dtype = a3.dtype();
+  Workspace workspace(kernels::gemm_workspace(p, cpu_context()));
+  p.workspace = workspace.data();
   check(kernels::gemm(p, cpu_context()), where, a3, b3);
 }
 

@@ -3,6 +3,8 @@
 import csv
 import os
 import re
+import shutil
+import statistics
 import unittest
 
 from trainer_case import BACKBONES, HAS_GNUPLOT, TrainerCase
@@ -58,6 +60,40 @@ class Comparing(TrainerCase):
         self.assertIn("rnn, seed 2 ", out)
         out = self.succeed("compare", "a", "b", "c", "--out", "table")
         self.assertIn("rnn, seed 2 (c) ", out)
+
+    def test_seeds_of_one_configuration_are_put_together(self):
+        for seed in (1, 2, 3):
+            self.train(f"rnn{seed}", "rnn", seed=seed)
+            self.train(f"wide{seed}", "rnn", seed=seed, width=16, log_every=seed, threads=seed)
+        self.train("hopfield", "hopfield")
+        shutil.copytree(self.path("rnn1"), self.path("again"))  # says nothing new
+        folders = [f"{name}{seed}" for name in ("rnn", "wide") for seed in (1, 2, 3)]
+        out = self.succeed("compare", *folders, "hopfield", "again", "--out", "table")
+        with open(self.path("table/copying_seeds.csv"), newline="") as file:
+            rows = {row["backbone"]: row for row in csv.DictReader(file)}
+        self.assertEqual(list(rows), ["rnn, width 8", "rnn, width 16", "hopfield"])
+        metric = "second-half token accuracy"
+        for label, name in (("rnn, width 8", "rnn"), ("rnn, width 16", "wide")):
+            tests = [self.summary(f"{name}{seed}")["test"] for seed in (1, 2, 3)]
+            for column, values in ((metric, [test["metrics"][0]["value"] for test in tests]),
+                                   ("loss (nats)", [test["loss"] for test in tests])):
+                mean, sd = statistics.mean(values), statistics.stdev(values)
+                row = rows[label]
+                self.assertEqual(row["seeds"], "3")
+                self.assertAlmostEqual(float(row[f"{column} mean"]), mean, places=12)
+                self.assertAlmostEqual(float(row[f"{column} sd"]), sd, places=12)
+                half = 4.30265273 * sd / 3 ** 0.5  # Student's t with two degrees of freedom
+                self.assertAlmostEqual(float(row[f"{column} 95 % low"]), mean - half, places=7)
+                self.assertAlmostEqual(float(row[f"{column} 95 % high"]), mean + half, places=7)
+                shown = f"{mean:.4f} ± {sd:.4f}  [{mean - half:.4f}, {mean + half:.4f}]"
+                self.assertIn(shown, re.sub(r"  +", "  ", out))
+                self.assertIn(shown.replace("  ", " | "), self.read("table/copying.md").decode())
+        self.assertEqual(rows["hopfield"]["seeds"], "1")
+        self.assertEqual(rows["hopfield"][f"{metric} sd"], "")
+        # Without several seeds there is no such table, nor one of an earlier comparison.
+        out = self.succeed("compare", "rnn1", "hopfield", "--out", "table")
+        self.assertNotIn("±", out)
+        self.assertFalse(os.path.exists(self.path("table/copying_seeds.csv")))
 
     def test_without_gnuplot(self):
         self.train("rnn", "rnn")

@@ -177,7 +177,7 @@ class ConfigurationFiles(TrainerCase):
 class Help(TrainerCase):
     def test_help_lists_every_command_and_option(self):
         overview = self.succeed("--help")
-        for command in ("train", "evaluate", "compare", "list"):
+        for command in ("train", "evaluate", "compare", "sweep", "list"):
             self.assertIn(command, overview)
             self.assertIn("--help", self.succeed(command, "--help"))
             self.assertEqual(self.succeed(command, "-h"), self.succeed(command, "--help"))

@@ -69,6 +69,14 @@ class GemmOf : public testing::Test {};
 using Floats = testing::Types<float, double>;
 TYPED_TEST_SUITE(GemmOf, Floats);
 
+// gemm() on a workspace of the size it asks for.
+Status run(Gemm p, const CpuContext& context) {
+  std::vector<std::max_align_t> memory(
+      static_cast<std::size_t>(gemm_workspace(p, context)) / sizeof(std::max_align_t) + 1);
+  p.workspace = memory.data();
+  return gemm(p, context);
+}
+
 TYPED_TEST(GemmOf, IsExactOnWholeNumbers) {
   const TestContext context(2);
   struct Extents {
@@ -91,11 +99,11 @@ TYPED_TEST(GemmOf, IsExactOnWholeNumbers) {
         p.beta = -1;
         const Matrices<TypeParam> start = whole_matrices<TypeParam>(p, 5);
         const std::vector<TypeParam> expected = exact_product(p, start);
-        for (const int variant : {0, 1, 2}) {
+        for (const int variant : {0, 1, 2, 3}) {
           Matrices<TypeParam> data = start;
           point_to(p, data);
           p.variant = variant;
-          ASSERT_TRUE(gemm(p, context).ok());
+          ASSERT_TRUE(run(p, context).ok());
           EXPECT_EQ(data.c, expected) << e.m << "x" << e.n << "x" << e.k << " variant " << variant;
         }
       }
@@ -105,7 +113,7 @@ TYPED_TEST(GemmOf, IsExactOnWholeNumbers) {
 
 TYPED_TEST(GemmOf, DoesNotReadCForBetaZero) {
   const TestContext context(2);
-  for (const int variant : {0, 1, 2}) {
+  for (const int variant : {0, 1, 2, 3}) {
     for (const std::int64_t k : {0, 4}) {
       Gemm p{};
       p.m = 3;
@@ -118,7 +126,7 @@ TYPED_TEST(GemmOf, DoesNotReadCForBetaZero) {
       data.c.assign(data.c.size(), std::numeric_limits<TypeParam>::quiet_NaN());
       point_to(p, data);
       p.lda = 4;
-      ASSERT_TRUE(gemm(p, context).ok());
+      ASSERT_TRUE(run(p, context).ok());
       EXPECT_EQ(data.c, expected) << "variant " << variant << ", k = " << k;
     }
   }
@@ -127,7 +135,7 @@ TYPED_TEST(GemmOf, DoesNotReadCForBetaZero) {
 // 0 times NaN is NaN: a product that skips zeros would hide a broken input.
 TYPED_TEST(GemmOf, LetsNaNThrough) {
   const TestContext context(1);
-  for (const int variant : {1, 2}) {
+  for (const int variant : {1, 2, 3}) {
     Gemm p{};
     p.m = 2;
     p.n = 2;
@@ -138,7 +146,7 @@ TYPED_TEST(GemmOf, LetsNaNThrough) {
     data.b[0] = std::numeric_limits<TypeParam>::quiet_NaN();
     data.b[1] = 3;
     point_to(p, data);
-    ASSERT_TRUE(gemm(p, context).ok());
+    ASSERT_TRUE(run(p, context).ok());
     EXPECT_NE(data.c[0], data.c[0]);
     EXPECT_NE(data.c[2], data.c[2]);
     EXPECT_EQ(data.c[3], 3);
@@ -162,8 +170,36 @@ TYPED_TEST(GemmOf, LeavesEmptyProductsAlone) {
     p.batch = batch;
     p.alpha = 5;
     p.dtype = dtype_of<TypeParam>;
-    EXPECT_TRUE(gemm(p, context).ok());
+    EXPECT_TRUE(run(p, context).ok());
     EXPECT_EQ(one, 1);
+  }
+}
+
+// Also beyond the depth after which B is packed anew, and for rows at the end of a block.
+TYPED_TEST(GemmOf, PanelsGiveARowTheSameBitsInEveryMatrix) {
+  const TestContext context(2);
+  for (const bool transpose_b : {false, true}) {
+    Gemm p{};
+    p.m = 29;
+    p.n = 37;
+    p.k = 515;
+    p.transpose_b = transpose_b;
+    p.variant = 3;
+    Matrices<TypeParam> data = whole_matrices<TypeParam>(p, 7);
+    for (std::size_t i = 0; i < data.a.size(); ++i) {
+      data.a[i] /= static_cast<TypeParam>(3 + i % 5);  // not exact any more
+    }
+    point_to(p, data);
+    ASSERT_TRUE(run(p, context).ok());
+    for (std::int64_t row = 0; row < p.m; ++row) {
+      Gemm single = p;
+      std::vector<TypeParam> c(static_cast<std::size_t>(p.n));
+      single.m = 1;
+      single.a = static_cast<const TypeParam*>(p.a) + row * p.lda;
+      single.c = c.data();
+      ASSERT_TRUE(run(single, context).ok());
+      EXPECT_TRUE(std::equal(c.begin(), c.end(), data.c.begin() + row * p.ldc)) << "row " << row;
+    }
   }
 }
 
@@ -181,13 +217,13 @@ TEST(Gemm, RefusesWhatItCannotMultiply) {
     p.ldb = 3;
     p.ldc = 3;
     change(p);
-    return gemm(p, context);
+    return run(p, context);
   };
   using Code = Status::Code;
   EXPECT_EQ(status_of([](Gemm&) {}).code, Code::ok);
   EXPECT_EQ(status_of([](Gemm& p) { p.m = -1; }).code, Code::invalid_argument);
   EXPECT_EQ(status_of([](Gemm& p) { p.batch = -1; }).code, Code::invalid_argument);
-  EXPECT_EQ(status_of([](Gemm& p) { p.variant = 3; }).code, Code::invalid_argument);
+  EXPECT_EQ(status_of([](Gemm& p) { p.variant = 4; }).code, Code::invalid_argument);
   EXPECT_EQ(status_of([](Gemm& p) { p.variant = -1; }).code, Code::invalid_argument);
   EXPECT_EQ(status_of([](Gemm& p) { p.lda = 3; }).code, Code::invalid_argument);
   EXPECT_EQ(status_of([](Gemm& p) { p.ldb = 2; }).code, Code::invalid_argument);
@@ -197,6 +233,12 @@ TEST(Gemm, RefusesWhatItCannotMultiply) {
   EXPECT_EQ(status_of([](Gemm& p) { p.dtype = DType::bf16; }).code, Code::unsupported);
   EXPECT_EQ(status_of([](Gemm& p) { p.lda = std::int64_t{1} << 31; }).code, Code::unsupported);
   EXPECT_NE(std::string(status_of([](Gemm& p) { p.m = -1; }).message), "");
+  Gemm p{};
+  p.a = p.b = data;
+  p.c = data + 32;
+  p.m = p.n = p.k = p.lda = p.ldb = p.ldc = 1;
+  p.variant = 3;
+  EXPECT_EQ(gemm(p, context).code, Code::invalid_argument) << "without a workspace";
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ const Option kConfig = {"config", "FILE",
 
 std::vector<Option> options_of(const Syntax& syntax) {
   std::vector<Option> options = syntax.options;
-  if (syntax.takes_settings) {
+  if (syntax.takes_settings && syntax.reads_config) {
     options.push_back(kConfig);
   }
   options.push_back(kHelp);
@@ -173,7 +173,7 @@ Arguments::Arguments(const Syntax& syntax, const std::vector<std::string>& words
   if (!operands_.empty() && syntax.operands.empty()) {
     wrong_usage("'{}' takes options only; what is '{}'?", syntax.command, operands_.front());
   }
-  if (has("config")) {
+  if (has("config") && syntax.reads_config) {
     // insert() keeps what the command line said.
     settings_.merge(settings_in_file(value("config")));
   }

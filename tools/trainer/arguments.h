@@ -22,6 +22,7 @@ struct Syntax {
   std::string operands;  ///< what the help calls arguments without a name; empty if there are none
   std::vector<Option> options;  ///< --help is added
   bool takes_settings = false;  ///< all of settings.h, and --config
+  bool reads_config = true;     ///< false: the command reads a --config of its own
 };
 
 class Arguments {

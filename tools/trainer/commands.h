@@ -17,6 +17,7 @@ struct Command {
 void train_command(const std::vector<std::string>& words);
 void evaluate_command(const std::vector<std::string>& words);
 void compare_command(const std::vector<std::string>& words);
+void sweep_command(const std::vector<std::string>& words);
 void list_command(const std::vector<std::string>& words);
 
 }  // namespace basin::trainer

@@ -6,6 +6,7 @@
 
 #include "tensor/error.h"
 #include "tools/report/gnuplot.h"
+#include "tools/report/statistics.h"
 #include "tools/report/table.h"
 #include "tools/report/text_file.h"
 #include "tools/trainer/arguments.h"
@@ -27,7 +28,10 @@ using report::Table;
 const Syntax kSyntax = {
     "compare",
     "Puts finished runs of one task beside each other: a table of the figures on the test split\n"
-    "(NAME.csv, NAME.md) and a plot of the main metric during training (NAME.gp, NAME.svg).",
+    "(NAME.csv, NAME.md) and a plot of the main metric during training (NAME.gp, NAME.svg). Runs\n"
+    "that differ in their seed only get a second table (NAME_seeds.csv, and in NAME.md) with mean "
+    "±\n"
+    "standard deviation and the 95 % interval of the mean.",
     "DIR...",
     {{"out", "DIR", "where table and plot go; created if it is not there"},
      {"name", "NAME", "of the files [the name of the task]"}},
@@ -125,6 +129,82 @@ void label_runs(std::vector<Run>& runs) {
       }
     }
   }
+}
+
+// Runs that differ in their seed only, by its value: the same seed twice says nothing new.
+struct SeedGroup {
+  Run first;  // its configuration without the seed, its label that of the group
+  std::map<std::uint64_t, Summary> by_seed;
+};
+
+// In the order of the runs; labels say in what the groups of a backbone differ.
+std::vector<SeedGroup> group_by_seed(const std::vector<Run>& runs) {
+  std::vector<SeedGroup> groups;
+  std::map<std::map<std::string, std::string>, std::size_t> known;
+  for (const Run& run : runs) {
+    std::map<std::string, std::string> settings = run.summary.configuration;
+    settings.erase("seed");
+    auto key = settings;
+    // How often a run reports does not change what it learns.
+    for (const char* name :
+         {"threads", "log-every", "eval-every", "eval-examples", "checkpoint-every"}) {
+      key.erase(name);
+    }
+    const auto [found, fresh] = known.insert({std::move(key), groups.size()});
+    if (fresh) {
+      groups.push_back({run, {}});
+      groups.back().first.summary.configuration = std::move(settings);
+    }
+    groups[found->second].by_seed.insert({run.summary.seed, run.summary});
+  }
+  std::vector<Run> representatives;
+  for (const SeedGroup& group : groups) {
+    representatives.push_back(group.first);
+  }
+  label_runs(representatives);
+  for (std::size_t n = 0; n < groups.size(); ++n) {
+    groups[n].first.label = representatives[n].label;
+  }
+  return groups;
+}
+
+// Mean, spread and interval over seeds, of the main metric and the loss.
+Table seeds_table(const std::vector<SeedGroup>& groups, bool exact) {
+  const Summary& first = groups.front().first.summary;
+  const std::string& metric = first.metrics.front().name;
+  std::vector<Table::Column> columns = {{"backbone", Table::Align::left},
+                                        {"seeds", Table::Align::right}};
+  for (const std::string& of : {metric, std::string("loss (nats)")}) {
+    const std::vector<std::string> titles =
+        exact ? std::vector<std::string>{of + " mean", of + " sd", of + " 95 % low",
+                                         of + " 95 % high"}
+              : std::vector<std::string>{of, "95 % interval"};
+    for (const std::string& title : titles) {
+      columns.push_back({title, Table::Align::right});
+    }
+  }
+  Table table(columns);
+  for (const SeedGroup& group : groups) {
+    std::vector<double> values, losses;
+    for (const auto& [seed, summary] : group.by_seed) {
+      values.push_back(summary.metrics.front().value);
+      losses.push_back(summary.loss);
+    }
+    std::vector<std::string> cells = {group.first.label, fmt::format("{}", values.size())};
+    for (const auto& e : {report::estimate(values), report::estimate(losses)}) {
+      if (!exact) {
+        cells.insert(cells.end(), {report::mean_and_sd_text(e), report::interval_text(e)});
+        continue;
+      }
+      cells.push_back(fmt::format("{}", e.mean));
+      for (const auto& value : {e.sd, e.sd ? std::optional(e.low()) : std::nullopt,
+                                e.sd ? std::optional(e.high()) : std::nullopt}) {
+        cells.push_back(value ? fmt::format("{}", *value) : "");
+      }
+    }
+    table.add(cells);
+  }
+  return table;
 }
 
 // `exact`: all digits, for programs that read the table.
@@ -267,10 +347,24 @@ void compare_command(const std::vector<std::string>& words) {
 
   const Table table = make_table(runs, false);
   report::write_text(file(".csv"), make_table(runs, true).csv());
-  report::write_text(file(".md"), table.markdown());
+  const std::vector<SeedGroup> groups = group_by_seed(runs);
+  const bool several_seeds = std::any_of(groups.begin(), groups.end(), [](const SeedGroup& group) {
+    return group.by_seed.size() > 1;
+  });
+  const Table seeds = seeds_table(groups, false);
+  if (several_seeds) {
+    report::write_text(file("_seeds.csv"), seeds_table(groups, true).csv());
+  } else {
+    fs::remove(file("_seeds.csv"), code);  // of an earlier comparison
+  }
+  report::write_text(file(".md"),
+                     table.markdown() + (several_seeds ? "\n" + seeds.markdown() : ""));
   report::write_text(file(".gp"), report::curves_script(make_plot(runs), name + ".svg"));
   const std::string no_plot = report::run_gnuplot(out, name + ".gp");
   fmt::print("{}", table.text());
+  if (several_seeds) {
+    fmt::print("\n{}", seeds.text());
+  }
   if (!no_plot.empty()) {
     fmt::print("\nno {}.svg: {}; the script is {}\n", name, no_plot, file(".gp"));
   }

@@ -23,6 +23,8 @@ const std::vector<Command>& commands() {
       {"train", "train a backbone on a task and evaluate it", train_command},
       {"evaluate", "evaluate a checkpoint", evaluate_command},
       {"compare", "put several runs of one task into a table and a plot", compare_command},
+      {"sweep", "train many configurations, each with several seeds, and compare them",
+       sweep_command},
       {"list", "show tasks, backbones and devices", list_command},
   };
   return all;

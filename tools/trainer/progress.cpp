@@ -1,39 +1,12 @@
 #include "tools/trainer/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
+
+#include "tools/trainer/terminal.h"
 
 namespace basin::trainer {
-
-namespace {
-
-constexpr std::size_t kLeastBar = 10;
-constexpr std::size_t kMostBar = 30;
-
-bool draws_lines_over() {
-  const char* terminal = std::getenv("TERM");
-  return isatty(STDOUT_FILENO) != 0 && terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
-}
-
-std::size_t columns() {
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-// A reader that went away must not end the training; main() looks at the state of the stream.
-void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
-
-}  // namespace
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::min(seconds, 1e9) + 0.5);
@@ -110,12 +83,10 @@ void Progress::evaluated(const char* split, std::int64_t step, double loss,
 void Progress::note(const std::string& line) {
   if (!quiet_) {
     erase();
-    print(line + "\n");
+    print_now(line + "\n");
   }
 }
 
-// Steps, loss, metric and status; a bar where there is room, and less of the end where there is
-// none.
 void Progress::draw(const std::string& status) {
   std::string text = fmt::format("{}/{}", step_, total_steps_);
   for (const std::string& part : {figures_, metric_, status}) {
@@ -123,21 +94,13 @@ void Progress::draw(const std::string& status) {
       text.append("  ").append(part);
     }
   }
-  const std::size_t room = columns() - 1;
-  if (text.size() + kLeastBar + 3 <= room) {
-    const std::size_t width = std::min(kMostBar, room - text.size() - 3);
-    const double done = static_cast<double>(step_) / static_cast<double>(total_steps_);
-    const auto filled = static_cast<std::size_t>(std::lround(done * static_cast<double>(width)));
-    text =
-        fmt::format("[{}{}] {}", std::string(filled, '#'), std::string(width - filled, '.'), text);
-  }
-  print(fmt::format("\r{}\x1b[K", text.substr(0, room)));
+  draw_bar(static_cast<double>(step_) / static_cast<double>(total_steps_), text);
   drawn_ = true;
 }
 
 void Progress::erase() {
   if (drawn_) {
-    print("\r\x1b[K");
+    erase_bar();
     drawn_ = false;
   }
 }

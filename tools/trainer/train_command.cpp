@@ -15,6 +15,7 @@
 #include "tools/trainer/results.h"
 #include "tools/trainer/run_folder.h"
 #include "tools/trainer/settings.h"
+#include "tools/trainer/sweep_runner.h"
 #include "tools/trainer/training_session.h"
 #include "tools/trainer/usage_error.h"
 
@@ -31,6 +32,10 @@ const Syntax kSyntax = {
     {{"out", "DIR", "the folder of the run; created if it is not there"},
      {"overwrite", "", "replace the run that the folder holds"},
      {"resume", "", "continue the run that the folder holds; settings stay as they are"},
+     {"seeds", "N|A,B,...",
+      "a run with each of the seeds 0 to N-1, or with these, one after another below DIR, and "
+      "their "
+      "mean; 'trainer sweep' does more"},
      {"quiet", "", "print nothing but errors"}},
     true};
 
@@ -120,6 +125,22 @@ void print_result(const Summary& summary) {
              static_cast<double>(summary.peak_memory_bytes) / 1e6);
 }
 
+// --seeds: a sweep in which only the seed varies.
+void train_seeds(const Arguments& arguments) {
+  SweepRequest request;
+  request.out = arguments.value("out");
+  request.resume = arguments.has("resume");
+  request.overwrite = arguments.has("overwrite");
+  request.quiet = arguments.has("quiet");
+  request.jobs = 1;
+  if (request.resume) {
+    request.sweep = stored_sweep(request.out);
+  }
+  override_fixed(request.sweep, arguments.settings());
+  set_seeds(request.sweep, arguments.value("seeds"));
+  run_sweep(request);
+}
+
 }  // namespace
 
 void train_command(const std::vector<std::string>& words) {
@@ -132,6 +153,10 @@ void train_command(const std::vector<std::string>& words) {
   const bool quiet = arguments.has("quiet");
   if (resume && arguments.has("overwrite")) {
     wrong_usage("--resume and --overwrite exclude each other");
+  }
+  if (arguments.has("seeds")) {
+    train_seeds(arguments);
+    return;
   }
   const std::string& out = arguments.value("out");
   // A reader of our lines that goes away must not end the training.

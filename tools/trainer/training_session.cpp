@@ -7,23 +7,11 @@
 #include "tensor/allocator.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
+#include "tools/trainer/shell_word.h"
 
 namespace basin::trainer {
 
 namespace {
-
-// How to write a word on a command line.
-std::string shell_word(const std::string& word) {
-  const char* plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./+,:@%=";
-  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
-    return word;
-  }
-  std::string quoted = "'";
-  for (const char c : word) {
-    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return quoted + "'";
-}
 
 // The rows of the run so far, up to its last checkpoint; what came later happens again.
 std::vector<MetricsRow> rows_until(const RunFolder& folder, std::int64_t step) {
