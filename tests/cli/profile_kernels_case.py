@@ -49,5 +49,10 @@ class ProfileKernelsCase(unittest.TestCase):
         with open(self.path("timed.json")) as file:
             return json.load(file)
 
+    def variants(self, kernel):
+        """The numbers that 'list' shows."""
+        entry, = json.loads(self.succeed("list", kernel, "--json"))
+        return [variant["number"] for variant in entry["variants"]]
+
     def files(self):
         return sorted(os.listdir(self.folder))

@@ -46,20 +46,23 @@ class Reference(ProfileKernelsCase):
 
     def test_softmax(self):
         names = groups("attention")
+        variants = [0] + self.variants("attention_forward")
         self.assertGreaterEqual(len(names), 9)
         for group in names:
             for dtype in TOLERANCE:
-                for variant in (0, 1, 2):
+                for variant in variants:
                     with self.subTest(group=group, dtype=dtype, variant=variant):
                         self.agrees("attention", group, dtype, variant)
 
     def test_linear(self):
         names = groups("kernel_attention")
+        variants = [0] + self.variants("linear_attention_forward")
         self.assertGreaterEqual(len(names), 3)
         for group in names:
             for dtype in TOLERANCE:
-                with self.subTest(group=group, dtype=dtype):
-                    self.agrees("kernel_attention", group, dtype, 0)
+                for variant in variants:
+                    with self.subTest(group=group, dtype=dtype, variant=variant):
+                        self.agrees("kernel_attention", group, dtype, variant)
 
 
 class Run(ProfileKernelsCase):

@@ -58,7 +58,8 @@ std::string notes_on(const Results& a, const Results& b) {
   Notes notes;
   notes.differ("machines", a.machine.processor, b.machine.processor);
   notes.differ("numbers of cores", a.machine.cores, b.machine.cores);
-  notes.differ("instruction sets", a.machine.isa, b.machine.isa);
+  notes.differ("instruction sets of the machines", a.machine.isa, b.machine.isa);
+  notes.differ("instruction sets of the kernels", a.isa, b.isa);
   notes.differ("devices", a.device, b.device);
   notes.differ("numbers of threads", a.threads, b.threads);
   notes.differ("versions", a.version, b.version);

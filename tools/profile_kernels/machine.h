@@ -9,7 +9,7 @@ namespace basin::profile_kernels {
 struct Machine {
   std::string processor;
   int cores = 0;                      ///< that this process may use
-  std::string isa;                    ///< the widest of "avx512", "avx2" and "baseline"
+  std::string isa;                    ///< the widest of "avx512", "avx2" and "baseline" it has
   std::int64_t last_level_cache = 0;  ///< bytes
 };
 Machine this_machine();

@@ -98,6 +98,7 @@ Results results_from(const Json& json) {
   build.at("compiler").get_to(results.compiler);
   build.at("flags").get_to(results.flags);
   json.at("device").get_to(results.device);
+  json.at("isa").get_to(results.isa);
   json.at("threads").get_to(results.threads);
   json.at("settings").get_to(results.settings);
   for (const auto& [dtype, c] : json.at("ceilings").items()) {
@@ -137,6 +138,7 @@ std::string to_json(const Results& results) {
                        {"compiler", results.compiler},
                        {"flags", results.flags}}},
                      {"device", results.device},
+                     {"isa", results.isa},
                      {"threads", results.threads},
                      {"settings", results.settings},
                      {"ceilings", ceilings},

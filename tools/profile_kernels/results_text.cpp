@@ -24,8 +24,9 @@ double self_width(const Row& row) { return row.self.p90 - row.self.p10; }
 // What was measured on what, a statement a line.
 std::vector<std::string> head_lines(const Results& r) {
   std::vector<std::string> lines = {
-      fmt::format("{}, {} cores, {}; {} with {} thread{}; {}", r.machine.processor, r.machine.cores,
-                  r.machine.isa, r.device, r.threads, r.threads == 1 ? "" : "s", r.date),
+      fmt::format("{}, {} cores, {}; {} with {} thread{}, kernels for {}; {}", r.machine.processor,
+                  r.machine.cores, r.machine.isa, r.device, r.threads, r.threads == 1 ? "" : "s",
+                  r.isa, r.date),
       fmt::format("basin {} {}, {} {}", r.version, r.commit, r.compiler, r.flags)};
   for (const auto& [dtype, c] : r.ceilings) {
     lines.push_back(fmt::format("ceilings {}: fma {:.4g} GFLOP/s, exp {:.3g} G/s, copy {:.4g} GB/s",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "kernels/simd/isa.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 #include "tools/profile_kernels/build.h"
@@ -180,6 +181,7 @@ Results measured(const Plan& plan) {
   results.compiler = kCompiler;
   results.flags = kFlags;
   results.threads = threads();
+  results.isa = name_of(kernels::isa());
   results.settings = {{"rounds", fmt::format("{}", plan.measurement.rounds)},
                       {"min-time", fmt::format("{}", plan.measurement.min_seconds * 1e3)},
                       {"variant", plan.variants},
