@@ -45,18 +45,25 @@ double slope(F&& f, double x) {
   return (f(x - 2 * h) - 8 * f(x - h) + 8 * f(x + h) - f(x + 2 * h)) / (12 * h);
 }
 
-// How many values of exp, tanh, erf, sin or log one value takes, to the nearest whole number; the
-// derivatives mostly follow from the value.
-double exponentials(UnaryOp op) {
+// How many values of exp, tanh, erf, sin or log one value takes, and one derivative beyond the
+// value.
+struct Exponentials {
+  double value, derivative;
+};
+Exponentials exponentials(UnaryOp op) {
   switch (op) {
-    case UnaryOp::neg:
-    case UnaryOp::sqrt:
-    case UnaryOp::reciprocal:
-    case UnaryOp::square:
-    case UnaryOp::abs:
-    case UnaryOp::relu: return 0;
-    case UnaryOp::softplus: return 2;
-    default: return 1;
+    case UnaryOp::exp:
+    case UnaryOp::log:
+    case UnaryOp::tanh:
+    case UnaryOp::sigmoid:
+    case UnaryOp::elu: return {1, 0};
+    case UnaryOp::sin:
+    case UnaryOp::cos:
+    case UnaryOp::silu:
+    case UnaryOp::gelu_tanh: return {1, 1};
+    case UnaryOp::softplus: return {2, 1};
+    case UnaryOp::gelu: return {1, 2};
+    default: return {0, 0};
   }
 }
 
@@ -74,7 +81,7 @@ KernelCase unary_forward_case(UnaryOp op, std::int64_t count) {
     }
   };
   const auto n = static_cast<double>(count);
-  result.cost = {n, 2 * n, n * exponentials(op)};
+  result.cost = {n, 2 * n, n * exponentials(op).value};
   return result;
 }
 
@@ -98,7 +105,7 @@ KernelCase unary_backward_case(UnaryOp op, std::int64_t count) {
     }
   };
   const auto n = static_cast<double>(count);
-  result.cost = {2 * n, 4 * n, 0};
+  result.cost = {2 * n, 4 * n, n * exponentials(op).derivative};
   return result;
 }
 

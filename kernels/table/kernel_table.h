@@ -95,6 +95,9 @@ struct RegisterSizes {
                 std::function<KernelCase(const Sizes&, const CpuContext&)> make);
 };
 
+/// Tolerances are for the fixed cases; sums over larger sizes may differ by this many times more.
+inline constexpr double kSizedTolerance = 10;
+
 /// The problem of these sizes, named after them. Every parameter must have a value that fits it.
 KernelCase sized_case(const KernelEntry& entry, const Sizes& sizes, const CpuContext& context);
 

@@ -39,6 +39,8 @@ class Hdf5Reader {
   /// A dataset with the dtype that info() tells, contiguous. Throws OutOfMemory too.
   Tensor read(const std::string& name) const;
 
+  /// The names of the attributes of a group or dataset, sorted.
+  std::vector<std::string> attributes(const std::string& object) const;
   /// Attributes with one element, of a group or dataset. number() takes any integer, float or
   /// boolean; integer() any integer or boolean that fits; text() strings of fixed and of variable
   /// length.

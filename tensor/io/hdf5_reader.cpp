@@ -288,6 +288,22 @@ Tensor Hdf5Reader::read(const std::string& name) const {
   return tensor;
 }
 
+std::vector<std::string> Hdf5Reader::attributes(const std::string& object_name) const {
+  const Session session;
+  const Handle object = state_->open(object_name, "object");
+  std::vector<std::string> names;
+  const auto collect = [](hid_t, const char* name, const H5A_info_t*, void* to) -> herr_t {
+    static_cast<std::vector<std::string>*>(to)->emplace_back(name);
+    return 0;
+  };
+  if (H5Aiterate2(object.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names) < 0) {
+    refuse(state_->path, "the attributes of '{}' cannot be read ({})",
+           hdf5::full_name(state_->path, object_name), hdf5::reason());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 bool Hdf5Reader::has_attribute(const std::string& object_name, const std::string& attribute) const {
   const Session session;
   const Handle object = state_->open(object_name, "object");

@@ -104,8 +104,8 @@ TEST_P(EveryKernel, AgreesWithItsReferenceOnAProblemForTiming) {
   CaseArrays expected = CaseArrays(problem, dtype, context).widened();
   problem.reference(expected.data());
   const auto worst = run_once(problem, dtype, 0, context).difference(expected);
-  EXPECT_TRUE(worst.error <=
-              10 * (dtype == DType::f32 ? entry().tolerance_f32 : entry().tolerance_f64))
+  EXPECT_TRUE(worst.error <= kSizedTolerance * (dtype == DType::f32 ? entry().tolerance_f32
+                                                                    : entry().tolerance_f64))
       << worst.buffer << "[" << worst.position << "] is " << worst.found << ", expected "
       << worst.expected;
 }

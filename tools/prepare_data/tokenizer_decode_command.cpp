@@ -13,7 +13,7 @@ namespace basin::prepare_data {
 namespace {
 
 Syntax syntax() {
-  return {"tokenizer decode",
+  return {"prepare_data tokenizer decode",
           "Turns ids, decimal numbers with blanks or line ends between them, back into text.",
           use_options("the ids", "where the text goes")};
 }

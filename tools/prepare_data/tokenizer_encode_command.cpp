@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kIdsPerLine = 20;
 
 Syntax syntax() {
-  return {"tokenizer encode",
+  return {"prepare_data tokenizer encode",
           "Turns a text into the ids of its tokens, decimal numbers with 20 on a line.",
           use_options("the text", "where the ids go")};
 }

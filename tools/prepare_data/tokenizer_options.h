@@ -5,9 +5,14 @@
 #include <string>
 
 #include "tasks/tokenizers/tokenizer.h"
-#include "tools/prepare_data/options.h"
+#include "tools/command_line/options.h"
 
 namespace basin::prepare_data {
+
+using command_line::help_text;
+using command_line::Option;
+using command_line::Options;
+using command_line::Syntax;
 
 /// --kind.
 Option kind_option();

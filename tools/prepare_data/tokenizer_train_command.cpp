@@ -24,7 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 Syntax syntax() {
-  return {"tokenizer train",
+  return {"prepare_data tokenizer train",
           "Learns a tokenizer from text files and writes its files: vocab.json and merges.txt for\n"
           "gpt2, characters.txt for characters.",
           {{"input", "FILE...", "the text, plain or .gz; - is standard input", true},

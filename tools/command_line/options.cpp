@@ -1,4 +1,4 @@
-#include "tools/prepare_data/options.h"
+#include "tools/command_line/options.h"
 
 #include <boost/program_options.hpp>
 #include <charconv>
@@ -6,8 +6,9 @@
 
 #include "tools/trainer/suggest.h"
 #include "tools/trainer/usage_error.h"
+#include "tools/trainer/values.h"
 
-namespace basin::prepare_data {
+namespace basin::command_line {
 
 namespace {
 
@@ -74,6 +75,10 @@ Options::Options(const Syntax& syntax, const std::vector<std::string>& words)
     : command_(syntax.command) {
   for (const po::option& option : parse(syntax, words)) {
     if (option.string_key.empty() && option.position_key >= 0) {
+      if (!syntax.operands.empty()) {
+        operands_.insert(operands_.end(), option.value.begin(), option.value.end());
+        continue;
+      }
       wrong_usage("'{}' takes options only; what is '{}'?", syntax.command, option.value.front());
     }
     if (option.unregistered) {
@@ -88,7 +93,7 @@ Options::Options(const Syntax& syntax, const std::vector<std::string>& words)
 const std::vector<std::string>& Options::values(const std::string& name) const {
   const auto found = values_.find(name);
   if (found == values_.end()) {
-    wrong_usage("--{} is missing; 'prepare_data {} --help' explains it", name, command_);
+    wrong_usage("--{} is missing; '{} --help' explains it", name, command_);
   }
   for (const std::string& value : found->second) {
     if (value.empty()) {
@@ -117,12 +122,28 @@ std::int64_t Options::number_or(const std::string& name, std::int64_t otherwise,
   return number;
 }
 
+double Options::real_or(const std::string& name, double otherwise, double least,
+                        double most) const {
+  if (!has(name)) {
+    return otherwise;
+  }
+  const double number = trainer::read_real(value(name), "--" + name);
+  if (number < least || number > most) {
+    wrong_usage("--{} must be a number from {} to {}; got '{}'", name, least, most, value(name));
+  }
+  return number;
+}
+
 std::string help_text(const Syntax& syntax) {
   std::ostringstream text;
-  text << "usage: prepare_data " << syntax.command << " [options]\n\n"
+  text << "usage: " << syntax.command << (syntax.operands.empty() ? "" : " ") << syntax.operands
+       << " [options]\n\n"
        << syntax.summary << "\n\n"
        << describe(syntax);
+  if (!syntax.examples.empty()) {
+    text << "\nExamples:\n" << syntax.examples;
+  }
   return text.str();
 }
 
-}  // namespace basin::prepare_data
+}  // namespace basin::command_line

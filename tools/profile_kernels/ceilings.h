@@ -1,0 +1,33 @@
+// What this machine can do at most, measured: multiplications, exponentials, memory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "kernels/common/dtype.h"
+#include "kernels/common/thread_pool.h"
+
+namespace basin::profile_kernels {
+
+struct Ceilings {
+  double flops = 0;  ///< per second, in registers; a fused multiply-add is two
+  double exps = 0;   ///< per second, by the elementwise kernel on arrays in the first-level cache
+  double bytes = 0;  ///< per second, read and written by memcpy beyond the last-level cache
+};
+
+/// Measured on all threads of the context, the best of `rounds` samples of at least `min_seconds`.
+/// `before_sample()` may throw.
+Ceilings measure_ceilings(DType dtype, std::int64_t last_level_cache, std::int64_t rounds,
+                          double min_seconds, const kernels::CpuContext& context,
+                          const std::function<void()>& before_sample);
+
+/// The shortest time in which the useful work can be done, and by which ceiling.
+struct Floor {
+  double seconds = 0;
+  const char* ceiling = "";  ///< "fma", "exp" or "copy"
+};
+Floor floor_of(double flops, double exps, double bytes, const Ceilings& ceilings);
+
+Ceilings highest(const Ceilings& a, const Ceilings& b);
+
+}  // namespace basin::profile_kernels

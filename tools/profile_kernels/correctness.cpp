@@ -1,0 +1,49 @@
+#include "tools/profile_kernels/correctness.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+namespace basin::profile_kernels {
+
+using kernels::CaseArrays;
+
+Correctness::Correctness(const kernels::KernelCase& problem, DType dtype,
+                         const kernels::CpuContext& context)
+    : problem_(problem), dtype_(dtype), context_(context) {
+  const CaseArrays inputs(problem, dtype, context);
+  if (!inputs.status().ok()) {
+    refusal_ = fmt::format("its inputs cannot be prepared: {}", inputs.status().message);
+    return;
+  }
+  expected_.emplace(inputs.widened());
+  problem.reference(expected_->data());
+}
+
+Correctness::Verdict Correctness::check(int variant, double tolerance) const {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  if (!refusal_.empty()) {
+    return {nan, refusal_};
+  }
+  const CaseArrays arrays(problem_, dtype_, context_);
+  const kernels::Status status = problem_.run(arrays.data(), dtype_, variant, context_);
+  if (!status.ok()) {
+    return {nan, fmt::format("answers '{}'", status.message)};
+  }
+  if (const std::string damaged = arrays.damaged(); !damaged.empty()) {
+    return {nan, fmt::format("writes beyond the borders of '{}'", damaged)};
+  }
+  const CaseArrays::Difference worst = arrays.difference(*expected_);
+  if (worst.error <= tolerance) {
+    return {worst.error, ""};
+  }
+  return {worst.error,
+          fmt::format("{}[{}] is {}, expected {}: error {:.2g} above {:.2g}", worst.buffer,
+                      worst.position, worst.found, worst.expected, worst.error, tolerance)};
+}
+
+double tolerance_of(const kernels::KernelEntry& entry, DType dtype) {
+  return dtype == DType::f32 ? entry.tolerance_f32 : entry.tolerance_f64;
+}
+
+}  // namespace basin::profile_kernels

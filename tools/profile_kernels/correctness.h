@@ -1,0 +1,36 @@
+// One case of a kernel against its reference in double.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "kernels/table/case_arrays.h"
+#include "kernels/table/kernel_table.h"
+
+namespace basin::profile_kernels {
+
+/// Draws the inputs and computes the reference once; every variant is then compared with it.
+class Correctness {
+ public:
+  struct Verdict {
+    double error = 0;       ///< largest |found - expected| / (1 + |expected|), NaN included
+    std::string complaint;  ///< why the result is wrong, or empty
+  };
+
+  /// `problem` must outlive the object.
+  Correctness(const kernels::KernelCase& problem, DType dtype, const kernels::CpuContext& context);
+
+  /// Runs on outputs poisoned with NaN between guarded borders.
+  Verdict check(int variant, double tolerance) const;
+
+ private:
+  const kernels::KernelCase& problem_;
+  DType dtype_;
+  const kernels::CpuContext& context_;
+  std::optional<kernels::CaseArrays> expected_;
+  std::string refusal_;  // why the inputs could not be prepared
+};
+
+double tolerance_of(const kernels::KernelEntry& entry, DType dtype);
+
+}  // namespace basin::profile_kernels

@@ -1,0 +1,144 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "tensor/error.h"
+#include "tensor/io/association_group.h"
+#include "tensor/io/hdf5.h"
+#include "tools/profile_kernels/association_run.h"
+#include "tools/profile_kernels/commands.h"
+#include "tools/profile_kernels/selection.h"
+#include "tools/report/text_file.h"
+#include "tools/trainer/interrupt.h"
+#include "tools/trainer/suggest.h"
+#include "tools/trainer/usage_error.h"
+
+namespace basin::profile_kernels {
+
+namespace {
+
+using trainer::wrong_usage;
+
+Syntax syntax() {
+  return {"profile_kernels run",
+          "Runs a kernel on arrays from an HDF5 group and writes what it computes.\n"
+          "KERNEL: attention (softmax) or kernel_attention (linear, phi(x) = elu(x) + 1).\n"
+          "The group holds q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv) and for --backward dout\n"
+          "(B,H,L,Dv); if wanted key_lengths (B) and beta_per_head (H). Its attributes are\n"
+          "'mechanism' = softmax or 'features' = elu1, and if wanted beta, causal, update_steps,\n"
+          "eps. The output holds out, dq, dk, dv (dbeta where beta_per_head is given) and these\n"
+          "attributes.",
+          {{"input", "FILE:/GROUP", "where the arrays are"},
+           {"output", "FILE", "the HDF5 file to write"},
+           {"overwrite", "", "replace an output that exists"},
+           {"backward", "", "gradients, too"},
+           dtype_option("that of q"),
+           {"variant", "N", "a number that 'list' shows, 0: the best one [0]"},
+           device_option(),
+           threads_option()},
+          "KERNEL",
+          "  profile_kernels run attention --input tests/golden/reference.h5:/attention/"
+          "softmax_causal \\\n      --backward --output out.h5\n"};
+}
+
+// The table's entry behind the name, and what its groups say.
+struct Runnable {
+  const char* name;
+  const char* entry;
+  Separation separation;
+};
+constexpr Runnable kRunnable[] = {
+    {"attention", "attention_forward", Separation::softmax},
+    {"kernel_attention", "linear_attention_forward", Separation::linear}};
+
+const Runnable& chosen(const Options& options) {
+  if (options.operands().size() != 1) {
+    wrong_usage("'profile_kernels run' needs one kernel, attention or kernel_attention; got {}",
+                options.operands().size());
+  }
+  std::vector<std::string> names;
+  for (const Runnable& runnable : kRunnable) {
+    if (options.operands().front() == runnable.name) {
+      return runnable;
+    }
+    names.emplace_back(runnable.name);
+  }
+  wrong_usage("'run' knows no kernel '{}'{}", options.operands().front(),
+              trainer::suggestion(options.operands().front(), names));
+}
+
+void check_output(const std::string& output, const std::string& input, bool overwrite) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(output, input, ignored)) {
+    wrong_usage("--output: {} is the input", output);
+  }
+  if (!overwrite && std::filesystem::exists(output, ignored)) {
+    fail("{} exists; --overwrite replaces it", output);
+  }
+  report::check_writable(output);
+}
+
+void write(const std::string& path, const Runnable& kernel, const AssociationArrays& arrays,
+           const AssociationOutputs& outputs, int variant, const std::string& source) {
+  // A key pressed now must not leave half a file.
+  const trainer::Interrupt held;
+  Hdf5Writer file(path);
+  write_association_options(file, "/", arrays.options, arrays.q.shape()[3]);
+  if (arrays.options.separation == Separation::linear) {
+    file.set_number("/", "eps", arrays.eps);
+  }
+  file.set_text("/", "kernel", kernel.name);
+  file.set_integer("/", "variant", variant);
+  file.set_text("/", "dtype", name_of(arrays.dtype));
+  file.set_text("/", "device", "cpu");
+  file.set_text("/", "input", source);
+  const bool per_head = arrays.options.learned_beta == LearnedBeta::head;
+  const std::pair<const char*, Tensor> datasets[] = {
+      {"out", outputs.out},
+      {"dq", outputs.dq},
+      {"dk", outputs.dk},
+      {"dv", outputs.dv},
+      {"dbeta", per_head ? outputs.dbeta : Tensor()},
+      {"beta_per_head", per_head ? arrays.beta : Tensor()}};
+  for (const auto& [name, tensor] : datasets) {
+    if (tensor.defined()) {
+      file.write(name, tensor);
+    }
+  }
+  file.commit();
+}
+
+}  // namespace
+
+void run_command(const std::vector<std::string>& words) {
+  const Options options(syntax(), words);
+  if (options.has("help")) {
+    fmt::print("{}", help_text(syntax()));
+    return;
+  }
+  const Runnable& kernel = chosen(options);
+  const std::string& source = options.value("input");
+  const std::string& output = options.value("output");
+  const std::string dtype = options.has("dtype") ? options.value("dtype") : "";
+  if (!dtype.empty()) {
+    (void)chosen_dtypes(dtype, false);
+  }
+  const std::string number = options.value_or("variant", "0");
+  if (number == "all") {
+    wrong_usage("--variant: 'run' runs one variant; give its number");
+  }
+  const int variant = chosen_variants(*chosen_kernels({kernel.entry}).front(), number).front();
+  set_up_device(options);
+  const bool backward = options.has("backward");
+  const AssociationArrays arrays = read_association_arrays(source, dtype, backward);
+  if (arrays.options.separation != kernel.separation) {
+    fail("{} describes {} separation; 'run {}' computes {}", source,
+         name_of(arrays.options.separation), kernel.name, name_of(kernel.separation));
+  }
+  check_output(output, file_of(source), options.has("overwrite"));
+  const AssociationOutputs outputs = run_association(arrays, variant);
+  write(output, kernel, arrays, outputs, variant, source);
+  fmt::print("{}: {} {}\n", output, kernel.name, describe(outputs.out));
+}
+
+}  // namespace basin::profile_kernels

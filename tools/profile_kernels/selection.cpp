@@ -1,0 +1,152 @@
+#include "tools/profile_kernels/selection.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "tensor/device.h"
+#include "tensor/error.h"
+#include "tools/trainer/suggest.h"
+#include "tools/trainer/usage_error.h"
+#include "tools/trainer/values.h"
+
+namespace basin::profile_kernels {
+
+using kernels::KernelVariant;
+using kernels::SizeParameter;
+using trainer::wrong_usage;
+
+Option variant_option(const std::string& standard) {
+  return {"variant", "N", "a number that 'list' shows, 0: the best one, or all [" + standard + "]"};
+}
+
+Option dtype_option(const std::string& standard) {
+  return {"dtype", "NAME", "f32 or f64 [" + standard + "]"};
+}
+
+Option device_option() { return {"device", "NAME", "cpu [cpu]"}; }
+
+Option threads_option() {
+  return {"threads", "N", "[the cores this process may use, or BASIN_THREADS]"};
+}
+
+std::vector<const KernelEntry*> chosen_kernels(const std::vector<std::string>& names) {
+  std::vector<const KernelEntry*> chosen;
+  if (names.empty()) {
+    for (const KernelEntry& entry : kernels::kernel_table()) {
+      chosen.push_back(&entry);
+    }
+    return chosen;
+  }
+  for (const std::string& name : names) {
+    const auto& table = kernels::kernel_table();
+    const auto found = std::find_if(table.begin(), table.end(),
+                                    [&](const KernelEntry& entry) { return entry.name == name; });
+    if (found == table.end()) {
+      std::vector<std::string> known;
+      for (const KernelEntry& entry : table) {
+        known.push_back(entry.name);
+      }
+      wrong_usage("there is no kernel '{}'{}", name, trainer::suggestion(name, known));
+    }
+    if (std::find(chosen.begin(), chosen.end(), &*found) != chosen.end()) {
+      wrong_usage("the kernel '{}' is named twice", name);
+    }
+    chosen.push_back(&*found);
+  }
+  return chosen;
+}
+
+std::vector<int> chosen_variants(const KernelEntry& entry, const std::string& text) {
+  std::vector<int> all = {0};
+  for (const KernelVariant& variant : entry.variants) {
+    all.push_back(variant.number);
+  }
+  if (text == "all") {
+    return all;
+  }
+  const std::int64_t number = trainer::read_whole(text, 0, 1000, "--variant");
+  if (std::find(all.begin(), all.end(), number) == all.end()) {
+    wrong_usage("--variant: '{}' has the variants {}, not {}", entry.name, fmt::join(all, ", "),
+                number);
+  }
+  return {static_cast<int>(number)};
+}
+
+std::string variant_name(const KernelEntry& entry, int variant) {
+  for (const KernelVariant& known : entry.variants) {
+    if (known.number == variant) {
+      return known.name;
+    }
+  }
+  return "best";
+}
+
+std::vector<DType> chosen_dtypes(const std::string& text, bool both) {
+  const std::vector<std::string> names =
+      both ? std::vector<std::string>{"f32", "f64", "all"} : std::vector<std::string>{"f32", "f64"};
+  switch (trainer::read_choice(text, names, "--dtype")) {
+    case 0: return {DType::f32};
+    case 1: return {DType::f64};
+    default: return {DType::f32, DType::f64};
+  }
+}
+
+void set_up_device(const Options& options) {
+  const std::string device = options.value_or("device", "cpu");
+  if (device == "cuda") {
+    fail("--device cuda: this build has no CUDA kernels yet; there is cpu");
+  }
+  if (device != "cpu") {
+    wrong_usage("--device: there is no device '{}'; there is cpu", device);
+  }
+  if (options.has("threads")) {
+    set_threads(static_cast<int>(options.number_or("threads", 1, 1, 1024)));
+  }
+}
+
+namespace {
+
+std::int64_t read_size(const SizeParameter& parameter, const std::string& text) {
+  const std::string origin = "--shape: " + parameter.name;
+  if (!parameter.choices.empty()) {
+    return static_cast<std::int64_t>(trainer::read_choice(text, parameter.choices, origin));
+  }
+  return trainer::read_whole(text, parameter.least, std::int64_t{1} << 40, origin);
+}
+
+}  // namespace
+
+Sizes chosen_sizes(const KernelEntry& entry, const std::string& shape) {
+  const std::vector<SizeParameter>& parameters = entry.sized.parameters;
+  Sizes sizes = kernels::standard_sizes(parameters);
+  std::vector<std::string> given;
+  for (std::size_t begin = 0; begin < shape.size();) {
+    const std::size_t end = std::min(shape.find(',', begin), shape.size());
+    const std::string pair = shape.substr(begin, end - begin);
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string::npos) {
+      wrong_usage("--shape must be name=value,name=value; got '{}'", shape);
+    }
+    const std::string name = pair.substr(0, equals);
+    std::vector<std::string> names;
+    const SizeParameter* found = nullptr;
+    for (const SizeParameter& parameter : parameters) {
+      names.push_back(parameter.name);
+      found = parameter.name == name ? &parameter : found;
+    }
+    if (found == nullptr) {
+      wrong_usage("--shape: '{}' has no size '{}'; it has {}", entry.name, name,
+                  fmt::join(names, ", "));
+    }
+    if (std::find(given.begin(), given.end(), name) != given.end()) {
+      wrong_usage("--shape: {} is given more than once", name);
+    }
+    given.push_back(name);
+    sizes[name] = read_size(*found, pair.substr(equals + 1));
+    begin = end + 1;
+  }
+  return sizes;
+}
+
+}  // namespace basin::profile_kernels

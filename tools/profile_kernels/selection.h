@@ -1,0 +1,47 @@
+// What a command works on: kernels, variants, dtypes, sizes, and the device with its threads.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/table/kernel_table.h"
+#include "tools/command_line/options.h"
+
+namespace basin::profile_kernels {
+
+using command_line::Option;
+using command_line::Options;
+using command_line::Syntax;
+using kernels::KernelEntry;
+using kernels::Sizes;
+
+/// The options that several commands share.
+Option variant_option(const std::string& standard);
+Option dtype_option(const std::string& standard);
+Option device_option();
+Option threads_option();
+
+/// The named kernels in this order, or all. Throws UsageError for a name that is not in the table
+/// or comes twice.
+std::vector<const KernelEntry*> chosen_kernels(const std::vector<std::string>& names);
+
+/// --variant: a number (0 is the best), or "all": 0 does not come then where a listed variant is it
+/// by definition of the table, so 0 and every listed number. Throws UsageError if a kernel lacks
+/// it.
+std::vector<int> chosen_variants(const KernelEntry& entry, const std::string& text);
+
+/// "best", or the name of a listed variant.
+std::string variant_name(const KernelEntry& entry, int variant);
+
+/// --dtype: f32, f64 or, where `both` is set, all.
+std::vector<DType> chosen_dtypes(const std::string& text, bool both);
+
+/// --device and --threads: sets up the pool. Throws UsageError for a device that does not exist and
+/// Error for one that this build cannot use.
+void set_up_device(const Options& options);
+
+/// The standard sizes with those of --shape "name=value,name=value". Throws UsageError for names
+/// and values that the kernel does not have.
+Sizes chosen_sizes(const KernelEntry& entry, const std::string& shape);
+
+}  // namespace basin::profile_kernels

@@ -1,0 +1,260 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "kernels/simd/isa.h"
+#include "tensor/device.h"
+#include "tensor/error.h"
+#include "tools/profile_kernels/build.h"
+#include "tools/profile_kernels/commands.h"
+#include "tools/profile_kernels/comparison.h"
+#include "tools/profile_kernels/correctness.h"
+#include "tools/profile_kernels/measurement.h"
+#include "tools/profile_kernels/progress.h"
+#include "tools/profile_kernels/results.h"
+#include "tools/profile_kernels/selection.h"
+#include "tools/report/text_file.h"
+#include "tools/trainer/usage_error.h"
+#include "tools/trainer/values.h"
+
+namespace basin::profile_kernels {
+
+namespace {
+
+using kernels::KernelCase;
+using trainer::wrong_usage;
+
+// Up to here the reference of the timed problem itself is computed: a fraction of a second.
+constexpr double kAffordableWork = 1e8;
+// More add nothing to the best of them.
+constexpr std::int64_t kCeilingRounds = 15;
+
+Syntax syntax() {
+  return {
+      "profile_kernels time",
+      "Measures how long kernels take. Each is first compared with its reference: on the same\n"
+      "problem, or a smaller one where the reference would take long. Then all variants are run "
+      "in\n"
+      "turn, round by round; medians and the spread from the 10th to the 90th percentile are "
+      "told.\n"
+      "'% of ceiling' is the time that the useful work needs at least, by what this machine was\n"
+      "measured to do (multiply-adds in registers, exponentials in the first-level cache, memcpy\n"
+      "beyond the last-level cache; the slowest of the three counts), over the time it took. "
+      "Small\n"
+      "problems whose arrays stay in a cache can be above 100.",
+      {{"shape", "NAME=VALUE,...", "sizes of the problem; 'list' shows names and defaults"},
+       variant_option("0"),
+       dtype_option("f32"),
+       {"rounds", "N", "samples of each variant, at least 3 [15]"},
+       {"min-time", "MS", "length of a sample in milliseconds, at least [20]"},
+       {"cold", "", "use several copies of the arrays in turn, more than the caches hold"},
+       device_option(),
+       threads_option(),
+       {"json", "FILE", "write everything for 'compare'"},
+       {"csv", "FILE", "write the rows for spreadsheets"},
+       {"markdown", "FILE", "write what is printed, as Markdown"},
+       {"compare", "FILE", "compare with a JSON file of before"}},
+      "[KERNEL...]",
+      "  profile_kernels time gemm --variant all --shape m=512,n=512,k=512\n"
+      "  profile_kernels time attention_forward --shape B=1,H=4,L=2048,D=64,causal=1 --threads 1\n"
+      "  profile_kernels time --json before.json\n"
+      "  profile_kernels time --compare before.json\n"};
+}
+
+struct Plan {
+  std::vector<const KernelEntry*> entries;
+  std::string variants, shape;
+  DType dtype = DType::f32;
+  MeasurementSettings measurement;
+  bool cold = false;
+};
+
+Plan plan_of(const Options& options) {
+  Plan plan;
+  plan.entries = chosen_kernels(options.operands());
+  plan.variants = options.value_or("variant", "0");
+  plan.shape = options.value_or("shape", "");
+  plan.dtype = chosen_dtypes(options.value_or("dtype", "f32"), false).front();
+  plan.measurement.rounds = options.number_or("rounds", 15, 3, 100000);
+  plan.measurement.min_seconds = options.real_or("min-time", 20, 0.001, 1e6) / 1e3;
+  plan.cold = options.has("cold");
+  for (const KernelEntry* entry : plan.entries) {
+    (void)chosen_variants(*entry, plan.variants);
+    (void)chosen_sizes(*entry, plan.shape);
+  }
+  return plan;
+}
+
+// The verdicts of all variants, and on which sizes.
+struct Checked {
+  std::vector<double> errors;
+  double tolerance = 0;
+  std::string on;
+};
+
+Checked checked(const KernelEntry& entry, const Sizes& sizes, const std::vector<int>& variants,
+                DType dtype) {
+  const Sizes small = kernels::affordable(entry, sizes, kAffordableWork, cpu_context());
+  const KernelCase problem = kernels::sized_case(entry, small, cpu_context());
+  const Correctness correctness(problem, dtype, cpu_context());
+  Checked result{{},
+                 kernels::kSizedTolerance * tolerance_of(entry, dtype),
+                 small == sizes ? "same" : problem.name};
+  for (const int variant : variants) {
+    const auto verdict = correctness.check(variant, result.tolerance);
+    if (!verdict.complaint.empty()) {
+      fail("{} variant {} {} on {}: {}; what is wrong is not timed", entry.name, variant,
+           name_of(dtype), problem.name, verdict.complaint);
+    }
+    result.errors.push_back(verdict.error);
+  }
+  return result;
+}
+
+// Copies of the arrays until twice the cache lies between two uses of one.
+std::int64_t copies_for(const MemoryNeeds& needs, std::int64_t cache, bool cold) {
+  const std::int64_t bytes = std::max<std::int64_t>(1, needs.arrays);
+  const std::int64_t copies = cold ? 1 + 2 * cache / bytes : 1;
+  // Poisoned, guarded and drawn arrays of a check are far smaller.
+  const std::int64_t available = available_bytes();
+  if (static_cast<double>(needs.arrays + needs.workspace) * static_cast<double>(copies) >
+      static_cast<double>(available)) {
+    fail("the arrays need {:.1f} GB{}, and {:.1f} GB are available; make the problem smaller",
+         static_cast<double>(needs.arrays + needs.workspace) * static_cast<double>(copies) / 1e9,
+         copies > 1 ? fmt::format(" in {} copies", copies) : "",
+         static_cast<double>(available) / 1e9);
+  }
+  return copies;
+}
+
+std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const Results& results,
+                         const std::string& label, Progress& progress) {
+  const Sizes sizes = chosen_sizes(entry, plan.shape);
+  const std::vector<int> variants = chosen_variants(entry, plan.variants);
+  const KernelCase problem = kernels::sized_case(entry, sizes, cpu_context());
+  const MemoryNeeds needs = memory_of(problem, plan.dtype);
+  const std::int64_t cache = results.machine.last_level_cache;
+  MeasurementSettings settings = plan.measurement;
+  settings.copies = copies_for(needs, cache, plan.cold);
+  progress.tell(fmt::format("{}: checking", label));
+  const Checked verdict = checked(entry, sizes, variants, plan.dtype);
+  const Measurement found =
+      measure(problem, plan.dtype, variants, settings, cpu_context(), [&](std::int64_t round) {
+        progress.tell(fmt::format("{}: round {} of {}", label, round, settings.rounds));
+      });
+
+  std::vector<Row> rows;
+  for (std::size_t v = 0; v < variants.size(); ++v) {
+    Row row;
+    row.kernel = entry.name;
+    row.variant = variants[v];
+    row.variant_name = variant_name(entry, variants[v]);
+    row.sizes = problem.name;
+    row.dtype = name_of(plan.dtype);
+    row.cold = found.copies * needs.arrays >= 2 * cache;
+    row.seconds = found.variants[v].seconds;
+    row.calls = found.variants[v].calls;
+    row.flops = problem.cost.flops;
+    row.exps = problem.cost.exps;
+    row.bytes = problem.cost.elements_moved * static_cast<double>(size_of(plan.dtype));
+    row.array_bytes = needs.arrays;
+    row.workspace_bytes = needs.workspace;
+    row.copies = found.copies;
+    row.peak_resident_bytes = peak_resident_bytes();
+    row.self = found.self;
+    row.error = verdict.errors[v];
+    row.tolerance = verdict.tolerance;
+    row.checked_on = verdict.on;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+Results measured(const Plan& plan) {
+  Progress progress;
+  Results results;
+  results.date = now_text();
+  results.machine = this_machine();
+  results.version = kVersion;
+  results.commit = kCommit;
+  results.compiler = kCompiler;
+  results.flags = kFlags;
+  results.threads = threads();
+  results.isa = name_of(kernels::isa());
+  results.settings = {{"rounds", fmt::format("{}", plan.measurement.rounds)},
+                      {"min-time", fmt::format("{}", plan.measurement.min_seconds * 1e3)},
+                      {"variant", plan.variants},
+                      {"shape", plan.shape},
+                      {"dtype", name_of(plan.dtype)},
+                      {"cold", plan.cold ? "true" : "false"}};
+  const auto measure_once_more = [&] {
+    Ceilings& ceilings = results.ceilings[name_of(plan.dtype)];
+    ceilings = highest(ceilings, measure_ceilings(plan.dtype, results.machine.last_level_cache,
+                                                  std::min(plan.measurement.rounds, kCeilingRounds),
+                                                  plan.measurement.min_seconds, cpu_context(), [&] {
+                                                    progress.tell("measuring the ceilings");
+                                                  }));
+  };
+  // Before and after: what slows the machine down for a while is not what it can do.
+  measure_once_more();
+  for (std::size_t n = 0; n < plan.entries.size(); ++n) {
+    const KernelEntry& entry = *plan.entries[n];
+    const std::string label = fmt::format("[{}/{}] {}", n + 1, plan.entries.size(), entry.name);
+    const std::vector<Row> rows = rows_of(entry, plan, results, label, progress);
+    results.rows.insert(results.rows.end(), rows.begin(), rows.end());
+  }
+  measure_once_more();
+  for (Row& row : results.rows) {
+    const Floor floor = floor_of(row.flops, row.exps, row.bytes, results.ceilings.at(row.dtype));
+    row.ceiling = floor.ceiling;
+    row.share = floor.seconds / row.seconds.median;
+  }
+  return results;
+}
+
+}  // namespace
+
+void time_command(const std::vector<std::string>& words) {
+  const Options options(syntax(), words);
+  if (options.has("help")) {
+    fmt::print("{}", help_text(syntax()));
+    return;
+  }
+  const Plan plan = plan_of(options);
+  set_up_device(options);
+  struct Output {
+    const char* option;
+    std::string (*text)(const Results&);
+  };
+  constexpr Output kOutputs[] = {{"json", to_json}, {"csv", to_csv}, {"markdown", to_markdown}};
+  std::set<std::string> paths;
+  for (const Output& output : kOutputs) {
+    if (options.has(output.option)) {
+      const std::string& path = options.value(output.option);
+      if (!paths.insert(path).second) {
+        wrong_usage("--{}: {} is written by another option, too", output.option, path);
+      }
+      report::check_writable(path);
+    }
+  }
+  // What it is compared with may be the file that is written.
+  Results before;
+  if (options.has("compare")) {
+    before = read_results(options.value("compare"));
+  }
+  const Results results = measured(plan);
+  fmt::print("{}", to_text(results));
+  // A key pressed now must not leave half of the files.
+  const trainer::Interrupt held;
+  for (const Output& output : kOutputs) {
+    if (options.has(output.option)) {
+      report::write_text(options.value(output.option), output.text(results));
+    }
+  }
+  if (options.has("compare")) {
+    fmt::print("\n{}", comparison_text(before, results));
+  }
+}
+
+}  // namespace basin::profile_kernels
