@@ -31,6 +31,13 @@ InputFile::InputFile(const std::string& path) : path_(path) {
 
 InputFile::~InputFile() { close(descriptor_); }
 
+bool InputFile::is_open_as(int descriptor) const {
+  struct stat own {};
+  struct stat other {};
+  return fstat(descriptor_, &own) == 0 && fstat(descriptor, &other) == 0 &&
+         own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
 void InputFile::read(std::uint64_t offset, std::span<std::byte> into) const {
   std::size_t done = 0;
   while (done < into.size()) {

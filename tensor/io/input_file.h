@@ -28,6 +28,9 @@ class InputFile {
   /// Bytes in the file when it was opened.
   std::uint64_t size() const { return size_; }
 
+  /// Whether another descriptor belongs to the same file.
+  bool is_open_as(int descriptor) const;
+
   /// Fills `into` with the bytes from `offset` on. Throws FileError if they are not there.
   void read(std::uint64_t offset, std::span<std::byte> into) const;
 

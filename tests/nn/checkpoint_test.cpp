@@ -188,8 +188,9 @@ TEST_F(CheckpointErrors, AnotherModel) {
   refuse([](auto& o) { o.kind = "rnn"; }, {another, "it has no", "blocks.0.mix.rnn.weight_ih_l0"});
   // The file has something more.
   refuse([](auto& o) { o.positions = PositionKind::none; },
-         {another, "it has 'positions.weight'", "the model does not"});
-  refuse([](auto& o) { o.layers = 1; }, {another, "it has 'blocks.1.", "the model does not"});
+         {another, "in /model it has 'positions.weight'", "the model does not"});
+  refuse([](auto& o) { o.layers = 1; },
+         {another, "in /model it has 'blocks.1.", "the model does not"});
   // Another shape: of the very first parameter and of one in the middle.
   refuse([](auto& o) { o.vocabulary = 12; }, {another, "'tokens.weight'", "(11, 16)", "(12, 16)"});
   refuse([](auto& o) { o.mlp_ratio = 3; },
@@ -249,15 +250,15 @@ TEST_F(CheckpointErrors, AnotherHdf5File) {
   refuse(
       [](Hdf5Writer& file) {
         file.set_text("/", "format", "basin checkpoint");
-        file.set_integer("/", "version", 2);
+        file.set_integer("/", "version", 1);
       },
-      {"version 2", "reads version 1"});
+      {"version 1", "reads version 2"});
   refuse([](Hdf5Writer& file) { file.set_text("/", "format", "basin checkpoint"); }, {"version"});
   // Attributes that no run writes would index outside of the data later.
   refuse(
       [](Hdf5Writer& file) {
         file.set_text("/", "format", "basin checkpoint");
-        file.set_integer("/", "version", 1);
+        file.set_integer("/", "version", 2);
         file.set_text("/", "configuration", "");
         file.set_integer("/", "step", -1);
       },
@@ -272,7 +273,7 @@ TEST_F(CheckpointErrors, AnIncompleteOptimizer) {
     const Hdf5Reader from(path_);
     Hdf5Writer to(other);
     to.set_text("/", "format", "basin checkpoint");
-    to.set_integer("/", "version", 1);
+    to.set_integer("/", "version", 2);
     to.set_text("/", "configuration", "");
     to.set_integer("/", "step", 1);
     to.set_integer("/", "dropout_position", 0);
