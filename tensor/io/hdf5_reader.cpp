@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 
 #include "tensor/error.h"
 #include "tensor/io/file_seal.h"
@@ -64,23 +65,21 @@ struct Hdf5Reader::State {
     return input.is_open_as(*static_cast<const int*>(descriptor));
   }
 
+  // In the order of storage, sorted here: for any other order the library makes a table first, and
+  // trips over it when the group is damaged.
   std::vector<std::string> members_of(hid_t group) const {
-    H5G_info_t group_info{};
     std::vector<std::string> names;
-    if (H5Gget_info(group, &group_info) < 0) {
-      refuse(path, "a group cannot be read ({})", hdf5::reason());
-    }
-    for (hsize_t i = 0; i < group_info.nlinks; ++i) {
-      const auto name_at = [&](char* buffer, std::size_t size) {
-        return H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, buffer, size,
-                                  H5P_DEFAULT);
-      };
-      const ssize_t length = name_at(nullptr, 0);
-      std::string name(length < 0 ? 0 : static_cast<std::size_t>(length), '\0');
-      if (length < 0 || name_at(name.data(), name.size() + 1) < 0) {
-        refuse(path, "member {} of a group cannot be read ({})", i, hdf5::reason());
+    const auto keep = [](hid_t, const char* name, const H5L_info_t*, void* kept) -> herr_t {
+      try {
+        static_cast<std::vector<std::string>*>(kept)->emplace_back(name);
+        return 0;
+      } catch (const std::bad_alloc&) {
+        return -1;  // no exception may pass through the library
       }
-      names.push_back(std::move(name));
+    };
+    hsize_t position = 0;
+    if (H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, &position, keep, &names) < 0) {
+      refuse(path, "the members of a group cannot be read ({})", hdf5::reason());
     }
     std::sort(names.begin(), names.end());
     return names;
