@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -83,7 +84,8 @@ bool byte_count(const TensorInfo& info, std::uint64_t& bytes) {
       return false;
     }
     zero = zero || extent == 0;
-    if (!zero && __builtin_mul_overflow(product, extent, &product)) {
+    // A tensor without elements has strides, too: the other extents must fit as well.
+    if (__builtin_mul_overflow(product, std::max<std::int64_t>(extent, 1), &product)) {
       return false;
     }
   }

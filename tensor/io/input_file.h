@@ -52,8 +52,8 @@ class InputFile {
   std::uint64_t size_ = 0;
 };
 
-/// Bytes of all elements, or false if the shape has a negative extent or the number does not fit in
-/// 63 bits.
+/// Bytes of all elements, or false if the shape has a negative extent or is none that a tensor can
+/// have: even without elements, the product of the other extents must fit in 63 bits.
 bool byte_count(const TensorInfo& info, std::uint64_t& bytes);
 
 /// Text from a file for a message: in single quotes, on one line, valid UTF-8, cut if it is long.
