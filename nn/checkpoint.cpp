@@ -11,50 +11,116 @@ namespace basin::nn {
 namespace {
 
 constexpr const char* kFormat = "basin checkpoint";
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
+
+template <class... Args>
+[[noreturn]] void refuse(const Hdf5Reader& file, fmt::format_string<Args...> format,
+                         Args&&... args) {
+  throw FileError(file.path() + " " + fmt::format(format, std::forward<Args>(args)...));
+}
+
+std::int64_t count_in(const Hdf5Reader& file, const std::string& object, const std::string& name) {
+  const std::int64_t count = file.integer(object, name);
+  if (count < 0) {
+    refuse(file, "is damaged: '{}' of '{}' is {}; it counts something", name, object, count);
+  }
+  return count;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::size_t begin = 0;
+  for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  lines.push_back(text.substr(begin));
+  return lines;
+}
+
+std::map<std::string, double> read_metrics(const Hdf5Reader& file) {
+  const std::vector<std::string> names = lines_of(file.text("/metrics", "names"));
+  const TensorInfo info = file.info("/metrics/values");
+  std::map<std::string, double> metrics;
+  if (info.dtype == DType::f64 && info.shape == Shape{static_cast<std::int64_t>(names.size())}) {
+    const std::vector<double> values = file.read("/metrics/values").to_vector<double>();
+    for (std::size_t n = 0; n < names.size(); ++n) {
+      metrics[names[n]] = values[n];
+    }
+  }
+  if (metrics.size() != names.size()) {
+    refuse(file, "is damaged: '/metrics' has {} names, and values that are {} {}", names.size(),
+           to_string(info.shape), name_of(info.dtype));
+  }
+  return metrics;
+}
 
 TrainingState read_state(const Hdf5Reader& file) {
   if (!file.has_attribute("/", "format") || file.text("/", "format") != kFormat) {
-    throw FileError(fmt::format("{} is an HDF5 file, but no basin checkpoint", file.path()));
+    refuse(file, "is an HDF5 file, but no basin checkpoint");
   }
   const std::int64_t version = file.integer("/", "version");
   if (version != kVersion) {
-    throw FileError(fmt::format("{} is a checkpoint of version {}; this program reads version {}",
-                                file.path(), version, kVersion));
+    refuse(file, "is a checkpoint of version {}; this program reads version {}", version, kVersion);
   }
   TrainingState state;
   state.configuration = file.text("/", "configuration");
-  state.step = file.integer("/", "step");
-  if (state.step < 0) {
-    throw FileError(fmt::format("{} is damaged: its step is {}", file.path(), state.step));
-  }
-  if (file.has("/metrics/values")) {
-    const std::string names = file.text("/metrics", "names");
-    const std::vector<double> values = file.read("/metrics/values").to_vector<double>();
-    std::size_t begin = 0;
-    for (const double value : values) {
-      const std::size_t end = std::min(names.find('\n', begin), names.size());
-      state.metrics[names.substr(begin, end - begin)] = value;
-      begin = std::min(end + 1, names.size());
-    }
+  state.step = count_in(file, "/", "step");
+  const std::vector<std::string> parts = file.members("/");
+  if (std::find(parts.begin(), parts.end(), "metrics") != parts.end()) {
+    state.metrics = read_metrics(file);
   }
   return state;
 }
 
-// The tensor stored for a parameter, compared with what the model has.
+// Every name of a group is one that is expected, and the other way round.
+void compare_names(const Hdf5Reader& file, const std::string& group,
+                   const std::vector<std::string>& expected, const char* owner) {
+  const std::vector<std::string> stored = file.members(group);
+  const auto first_missing = [](const auto& from, const auto& in) {
+    return std::find_if(from.begin(), from.end(), [&](const std::string& name) {
+      return std::find(in.begin(), in.end(), name) == in.end();
+    });
+  };
+  if (const auto name = first_missing(expected, stored); name != expected.end()) {
+    refuse(file, "belongs to another {}: it has no {} '{}'", owner, group, *name);
+  }
+  if (const auto name = first_missing(stored, expected); name != stored.end()) {
+    refuse(file, "belongs to another {}: in {} it has '{}', the {} does not", owner, group, *name,
+           owner);
+  }
+}
+
+// The tensor stored for a parameter, compared with what the model has before it is read.
 Tensor read_like(const Hdf5Reader& file, const std::string& group, const std::string& name,
                  const Tensor& like) {
-  const std::string full = group + "/" + name;
-  if (!file.has(full)) {
-    throw FileError(
-        fmt::format("{} belongs to another model: it has no {} '{}'", file.path(), group, name));
+  const TensorInfo info = file.info(group + "/" + name);
+  if (!(info.shape == like.shape()) || info.dtype != like.dtype()) {
+    refuse(file, "belongs to another model: in {} '{}' is {} {}, the model has {}", group, name,
+           to_string(info.shape), name_of(info.dtype), describe(like));
   }
-  Tensor tensor = file.read(full);
-  if (!(tensor.shape() == like.shape()) || tensor.dtype() != like.dtype()) {
-    throw FileError(fmt::format("{} belongs to another model: '{}' is {}, the model has {}",
-                                file.path(), name, describe(tensor), describe(like)));
+  return file.read(group + "/" + name);
+}
+
+std::vector<Optimizer::State> read_optimizer(const Hdf5Reader& file, const Optimizer& optimizer) {
+  compare_names(file, "/optimizer", optimizer.slot_names(), "optimizer");
+  std::vector<std::string> names;
+  for (const Optimizer::State& own : optimizer.states()) {
+    names.push_back(own.name);
   }
-  return tensor;
+  std::vector<std::string> groups;
+  for (const std::string& slot : optimizer.slot_names()) {
+    groups.push_back("/optimizer/" + slot);
+    compare_names(file, groups.back(), names, "optimizer");
+  }
+  std::vector<Optimizer::State> states;
+  for (const Optimizer::State& own : optimizer.states()) {
+    states.push_back({own.name, {}});
+    for (std::size_t slot = 0; slot < groups.size(); ++slot) {
+      states.back().slots.push_back(read_like(file, groups[slot], own.name, own.slots[slot]));
+    }
+  }
+  return states;
 }
 
 }  // namespace
@@ -90,38 +156,30 @@ void save_checkpoint(const std::string& path, const LanguageModel& model,
   file.commit();
 }
 
-TrainingState read_training_state(const std::string& path) { return read_state(Hdf5Reader(path)); }
+TrainingState read_training_state(const std::string& path) {
+  return read_state(Hdf5Reader(path, Hdf5Seal::required));
+}
 
 TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Optimizer* optimizer) {
-  const Hdf5Reader file(path);
+  const Hdf5Reader file(path, Hdf5Seal::required);
   const TrainingState state = read_state(file);
   std::vector<Parameter> parameters = model.parameters();
+  std::vector<std::string> names;
+  for (const Parameter& parameter : parameters) {
+    names.push_back(parameter.name);
+  }
+  compare_names(file, "/model", names, "model");
   std::vector<Tensor> weights;
   for (const Parameter& parameter : parameters) {
     weights.push_back(read_like(file, "/model", parameter.name, parameter.variable.value()));
   }
-  const std::vector<std::string> stored = file.members("/model");
-  for (const std::string& name : stored) {
-    const bool known = std::any_of(parameters.begin(), parameters.end(),
-                                   [&](const Parameter& p) { return p.name == name; });
-    if (!known) {
-      throw FileError(
-          fmt::format("{} belongs to another model: it has '{}', the model does not", path, name));
-    }
-  }
   std::vector<Optimizer::State> states;
   std::int64_t optimizer_steps = 0;
   if (optimizer != nullptr) {
-    for (const Optimizer::State& own : optimizer->states()) {
-      states.push_back({own.name, {}});
-      for (std::size_t slot = 0; slot < own.slots.size(); ++slot) {
-        states.back().slots.push_back(read_like(file, "/optimizer/" + optimizer->slot_names()[slot],
-                                                own.name, own.slots[slot]));
-      }
-    }
-    optimizer_steps = file.integer("/optimizer", "steps");
+    states = read_optimizer(file, *optimizer);
+    optimizer_steps = count_in(file, "/optimizer", "steps");
   }
-  const auto dropout_position = static_cast<std::uint64_t>(file.integer("/", "dropout_position"));
+  const auto dropout_position = static_cast<std::uint64_t>(count_in(file, "/", "dropout_position"));
   // Everything fits: from here on nothing can fail.
   for (std::size_t n = 0; n < parameters.size(); ++n) {
     parameters[n].variable.mutable_value().copy_from(weights[n]);

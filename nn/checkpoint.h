@@ -24,11 +24,13 @@ void save_checkpoint(const std::string& path, const LanguageModel& model,
                      const Optimizer& optimizer, const TrainingState& state);
 
 /// What a checkpoint says about itself, without a model. Throws FileError if the file is missing,
-/// no HDF5 file or no basin checkpoint of a version this program reads.
+/// no HDF5 file, damaged in any place, or no basin checkpoint of a version this program reads.
 TrainingState read_training_state(const std::string& path);
 
 /// Loads weights, and the optimizer unless null. Everything is read and compared with the model by
-/// name, shape and dtype before anything is changed. Throws FileError naming the first difference.
+/// name, shape and dtype before anything is changed. Throws FileError if a bit of the file is not
+/// what was written, or naming the first difference. NaN and infinity in weights are no damage: the
+/// run had them.
 TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Optimizer* optimizer);
 
 }  // namespace basin::nn

@@ -44,7 +44,7 @@ Tensor converted(const std::string& name, const Tensor& weight, DType dtype) {
 
 std::map<std::string, Tensor> read_weights(const std::string& checkpoint,
                                            std::optional<DType> dtype) {
-  const Hdf5Reader file(checkpoint);
+  const Hdf5Reader file(checkpoint, Hdf5Seal::required);
   std::map<std::string, Tensor> weights;
   for (const std::string& name : file.members(kWeights)) {
     const Tensor weight = file.read(std::string(kWeights) + "/" + name);

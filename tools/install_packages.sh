@@ -3,8 +3,8 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# group, package, the command it is wanted for (- for a library, ? before one that basin can do
-# without), and what basin does with it.
+# group, package, the command it is wanted for (- for a library, ? before what basin can do without),
+# and what basin does with it.
 # cmake/BasinDependencies.cmake looks for the same libraries.
 readonly packages='
 build g++                         c++          the C++20 compiler
@@ -23,6 +23,10 @@ test  libgtest-dev                -            the test framework
 test  libbenchmark-dev            -            the benchmarks
 test  python3                     python3      structural checks, code in the documentation
 test  clang-format                ?clang-format the layout check
+test  python3-numpy               ?-           files exchanged with NumPy
+test  python3-h5py                ?-           files exchanged with h5py
+fuzz  clang                       ?clang++     compiles the fuzz targets
+fuzz  libclang-rt-dev             ?-           libFuzzer, the address sanitizer
 tidy  clang-tidy                  clang-tidy   static analysis
 '
 
@@ -34,6 +38,7 @@ Installs what is missing of the Debian packages of each GROUP:
   build   compiler, build tools and libraries
   plot    gnuplot; without it the trainer writes CSV and a script instead of pictures
   test    what the tests and structural checks use besides
+  fuzz    clang++ with libFuzzer, for tools/run_tests.sh --fuzz
   tidy    clang-tidy, for tools/checks/tidy.sh
 Without a GROUP: build plot test.
 
@@ -77,8 +82,8 @@ while [ "$#" -gt 0 ]; do
       list_packages
       exit 0
       ;;
-    build | plot | test | tidy) groups+=("$1") ;;
-    *) wrong_usage "unknown group or option '$1'; the groups are build, plot, test and tidy" ;;
+    build | plot | test | fuzz | tidy) groups+=("$1") ;;
+    *) wrong_usage "unknown group or option '$1'; the groups are build, plot, test, fuzz and tidy" ;;
   esac
   shift
 done
@@ -94,6 +99,7 @@ fi
 # A tool counts as there when its command is, wherever it came from. A library counts as there when
 # its package is installed; without apt only the build can tell.
 missing=()
+missing_optional=()
 missing_lines=()
 wanted=()
 missing_commands=()
@@ -103,7 +109,7 @@ while read -r group package command purpose; do
     *) continue ;;
   esac
   wanted+=("$package")
-  if [ "$command" != - ]; then
+  if [ "${command#\?}" != - ]; then
     command -v "${command#\?}" >/dev/null && continue
     if [ "${command:0:1}" != "?" ]; then
       missing_commands+=("$command")
@@ -113,7 +119,11 @@ while read -r group package command purpose; do
   else
     continue
   fi
-  missing+=("$package")
+  if [ "${command:0:1}" = "?" ]; then
+    missing_optional+=("$package")
+  else
+    missing+=("$package")
+  fi
   missing_lines+=("$(printf '  %-29s %s' "$package" "$purpose")")
 done <<<"$packages"
 
@@ -133,17 +143,18 @@ if [ "$have_apt" = no ]; then
   leave_it_to_the_user
 fi
 
-if [ "${#missing[@]}" -eq 0 ]; then
+readonly missing_count=$((${#missing[@]} + ${#missing_optional[@]}))
+if [ "$missing_count" -eq 0 ]; then
   say "Packages for ${groups[*]}: all ${#wanted[@]} there, nothing to install."
   exit 0
 fi
 
-say "Packages for ${groups[*]}: ${#missing[@]} of ${#wanted[@]} missing:"
+say "Packages for ${groups[*]}: $missing_count of ${#wanted[@]} missing:"
 printf '%s\n' "${missing_lines[@]}"
 
 if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
   say "Installing needs root, and there is no sudo. As root, run:"
-  say "  apt-get install --no-install-recommends ${missing[*]}"
+  say "  apt-get install --no-install-recommends ${missing[*]} ${missing_optional[*]}"
   leave_it_to_the_user
 fi
 
@@ -156,14 +167,14 @@ update() {
   apt_get update -q >>"$log" 2>&1 || true
 }
 install() {
-  apt_get install -q -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1
+  [ "$#" -eq 0 ] || apt_get install -q -y --no-install-recommends "$@" >>"$log" 2>&1
 }
 is_known() {
   [ -n "$(apt-cache --quiet=0 madison "$1" 2>/dev/null)" ]
 }
 
 updated=no
-for package in "${missing[@]}"; do
+for package in ${missing[@]+"${missing[@]}"} ${missing_optional[@]+"${missing_optional[@]}"}; do
   if ! is_known "$package"; then
     update
     updated=yes
@@ -172,12 +183,21 @@ for package in "${missing[@]}"; do
 done
 
 say "Installing with apt-get install --no-install-recommends ..."
-if ! install; then
+if ! install ${missing[@]+"${missing[@]}"}; then
   # Lists from some time ago name files that the servers no longer have.
-  if [ "$updated" = yes ] || ! { update && install; }; then
+  if [ "$updated" = yes ] || ! { update && install "${missing[@]}"; }; then
     tail -n 20 "$log" >&2
     die "apt-get could not install ${missing[*]}; its last words are above." \
       "If they are there in another way, call the quick start or the tests with --no-install"
   fi
 fi
-say "Installed."
+# One by one: not every release has all of these, and basin does without.
+not_installed=()
+for package in ${missing_optional[@]+"${missing_optional[@]}"}; do
+  install "$package" || not_installed+=("$package")
+done
+if [ "${#not_installed[@]}" -gt 0 ]; then
+  say "Not installed, and not needed for the rest: ${not_installed[*]}."
+else
+  say "Installed."
+fi

@@ -9,6 +9,9 @@ usage: tools/run_tests.sh [options] [-- CTEST-OPTIONS...]
 
   --all          run the tests labelled slow, too
   --preset P     release (default), debug, asan or tsan: builds in build/P
+  --fuzz         run each fuzz target for a minute with libFuzzer, too, if clang++ has it (implied
+                 where the variable CI is set and nothing follows --)
+  --no-fuzz      do not
   --jobs N       compile and test with N processes (default: the number of processors)
   --werror       warnings are errors (implied where the variable CI is set)
   --no-install   install no packages
@@ -28,6 +31,7 @@ if [ -n "${CI:-}" ]; then
   warnings_as_errors=ON
 fi
 install=yes
+fuzz=auto
 while [ "$#" -gt 0 ]; do
   case "$1" in
     -h | --help)
@@ -35,6 +39,8 @@ while [ "$#" -gt 0 ]; do
       exit 0
       ;;
     --all) all=yes ;;
+    --fuzz) fuzz=yes ;;
+    --no-fuzz) fuzz=no ;;
     --preset)
       need_value "$1" "$@"
       preset="$2"
@@ -60,6 +66,26 @@ case "$preset" in
   *) wrong_usage "unknown preset '$preset'; the presets are release, debug, asan and tsan" ;;
 esac
 
+if [ "$fuzz" = auto ]; then
+  fuzz=no
+  if [ -n "${CI:-}" ] && [ "$#" -eq 0 ] && [ "$preset" = release ]; then
+    fuzz=yes
+  fi
+fi
+
+# Whether clang++ is there, with libFuzzer and the sanitizers, which are packages of their own.
+has_fuzzer() {
+  local program
+  program="$(mktemp)"
+  local found=1
+  if printf 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
+    clang++ -x c++ -fsanitize=fuzzer,address,undefined -o "$program" - 2>/dev/null; then
+    found=0
+  fi
+  rm -f "$program"
+  return "$found"
+}
+
 trap report_failed_stage EXIT
 cd "$repository"
 readonly build="build/$preset"
@@ -67,11 +93,19 @@ readonly build="build/$preset"
 if [ "$install" = yes ]; then
   stage "Packages"
   tools/install_packages.sh build plot test
+  if [ "$fuzz" = yes ]; then
+    tools/install_packages.sh fuzz
+  fi
 fi
 
 stage "Building into $build"
 configure "$preset" -DBASIN_BUILD_TESTS=ON -DBASIN_WARNINGS_AS_ERRORS="$warnings_as_errors"
 cmake --build "$build" --parallel "$jobs"
+
+# As the test preset says: tests ask for more memory than there is, and the HDF5 library cannot close
+# all that it opened in a damaged file.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}"
+export LSAN_OPTIONS="${LSAN_OPTIONS:-print_suppressions=0:suppressions=$repository/tests/leaks_of_libraries.txt}"
 
 stage "Testing"
 selection=()
@@ -83,6 +117,22 @@ rm -f "$results"
 status=0
 ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error \
   --output-junit "$repository/$results" ${selection[@]+"${selection[@]}"} "$@" || status=$?
+
+# The programs find by search what tests have not been written for. They come with sanitizers and so in a
+# build folder of their own, which holds nothing else.
+fuzz_note="not asked for (--fuzz)"
+fuzz_results=""
+if [ "$fuzz" = yes ] && ! has_fuzzer; then
+  fuzz_note="skipped, there is no clang++ with libFuzzer (tools/install_packages.sh fuzz)"
+elif [ "$fuzz" = yes ]; then
+  stage "Fuzzing in build/fuzz"
+  configure fuzz -DBASIN_BUILD_TESTS=ON -DBASIN_WARNINGS_AS_ERRORS=OFF
+  cmake --build build/fuzz --target fuzzers --parallel "$jobs"
+  fuzz_results=build/fuzz/test_results.xml
+  rm -f "$fuzz_results"
+  ctest --test-dir build/fuzz --parallel "$jobs" --output-on-failure --no-tests=error \
+    --output-junit "$repository/$fuzz_results" -R '^fuzz\.' -E '\.replay$' || status=$?
+fi
 stage ""
 
 say ""
@@ -92,5 +142,12 @@ else
   say "Real data: BASIN_DATA is not set"
 fi
 say "All in all: $SECONDS s"
+if [ -n "$fuzz_results" ]; then
+  say "Fuzzing:"
+  python3 tools/test_summary.py "$fuzz_results" || status=1
+  say "Tests:"
+else
+  say "Fuzzing: $fuzz_note"
+fi
 python3 tools/test_summary.py "$results" || status=1
 exit "$status"

@@ -11,15 +11,23 @@
 
 namespace basin {
 
+/// Whether a file without a seal is read, as all files of other programs are. Where it is required,
+/// compressed datasets are refused, too: Hdf5Writer makes none.
+enum class Hdf5Seal { if_present, required };
+
 /// Reads one file. Names are full names ("/model/norm.weight"; the leading slash may be left out);
 /// "/" is the file itself. Every function throws FileError with the path, what was looked for and
 /// what was found; HDF5's own error stack is kept quiet. Sizes are checked against the file and
 /// against memory before anything is allocated for them. Readers and writers may be used from
 /// several threads; their calls run one after the other.
+///
+/// A file with a seal, as Hdf5Writer writes it, is compared with its checksum when it is opened,
+/// before HDF5 looks at it: no damage to it gets further. Links to other files and elements kept in
+/// other files are refused.
 class Hdf5Reader {
  public:
   /// Throws FileError if the path is missing, unreadable, a folder, no HDF5 file or a damaged one.
-  explicit Hdf5Reader(const std::string& path);
+  explicit Hdf5Reader(const std::string& path, Hdf5Seal seal = Hdf5Seal::if_present);
   ~Hdf5Reader();
   Hdf5Reader(const Hdf5Reader&) = delete;
   Hdf5Reader& operator=(const Hdf5Reader&) = delete;
@@ -57,8 +65,9 @@ class Hdf5Reader {
 /// Writes one file. It is put together in memory; commit() writes it to `path` + ".partial", syncs
 /// and renames that over `path`: a reader sees the old file or the whole new one. Without commit()
 /// the partial file is removed by the destructor and `path` stays as it was. After a FileError only
-/// the destructor is of use. The file needs HDF5 1.8 or newer to be read; its structure carries
-/// checksums. The same calls give the same bytes.
+/// the destructor is of use. The file needs HDF5 1.8 or newer to be read. It begins with a seal:
+/// its length and a checksum in 512 bytes that HDF5 leaves alone (docs/formats.md). The same calls
+/// give the same bytes.
 class Hdf5Writer {
  public:
   /// Throws FileError if the partial file cannot be created or another writer has it.

@@ -22,6 +22,11 @@ herr_t keep_description(unsigned, const H5E_error2_t* error, void* text) {
   return 0;
 }
 
+herr_t refuse_other_file(const char*, const char*, const char*, const char*, unsigned*, hid_t,
+                         void*) {
+  return -1;
+}
+
 }  // namespace
 
 Session::Session() : lock_(library()) {
@@ -55,12 +60,30 @@ std::string parent(const std::string& full_name) {
   return full_name.substr(0, std::max<std::size_t>(1, full_name.rfind('/')));
 }
 
+hid_t inside_the_file() {
+  // Lives as long as the program: the library does not close at exit (see library()).
+  static const hid_t properties = [] {
+    const hid_t made = H5Pcreate(H5P_LINK_ACCESS);
+    H5Pset_elink_cb(made, refuse_other_file, nullptr);
+    return made;
+  }();
+  return properties;
+}
+
+bool is_link(hid_t file, const std::string& full_name) {
+  H5L_info_t link{};
+  const bool found = exists(file, parent(full_name)) &&
+                     H5Lget_info(file, full_name.c_str(), &link, inside_the_file()) >= 0;
+  H5Eclear2(H5E_DEFAULT);
+  return found && link.type != H5L_TYPE_HARD;
+}
+
 bool exists(hid_t file, const std::string& full_name) {
   for (std::size_t end = full_name.find('/', 1);; end = full_name.find('/', end + 1)) {
     const std::string prefix = full_name.substr(0, end);
     // A link may lead nowhere, and the root has no link.
-    if (prefix != "/" && (H5Lexists(file, prefix.c_str(), H5P_DEFAULT) <= 0 ||
-                          H5Oexists_by_name(file, prefix.c_str(), H5P_DEFAULT) <= 0)) {
+    if (prefix != "/" && (H5Lexists(file, prefix.c_str(), inside_the_file()) <= 0 ||
+                          H5Oexists_by_name(file, prefix.c_str(), inside_the_file()) <= 0)) {
       H5Eclear2(H5E_DEFAULT);
       return false;
     }

@@ -62,7 +62,13 @@ std::string full_name(const std::string& path, const std::string& name);
 /// The full name of the group a full name lies in.
 std::string parent(const std::string& full_name);
 
-/// Whether the object exists, checked component by component as the library asks for.
+/// Properties for every call that follows links: those that lead to other files fail.
+hid_t inside_the_file();
+
+/// Whether the name is a link other than an object's own: a soft link, or one to another file.
+bool is_link(hid_t file, const std::string& full_name);
+
+/// Whether the object exists in this file, checked component by component as the library asks for.
 bool exists(hid_t file, const std::string& full_name);
 
 }  // namespace basin::hdf5

@@ -2,11 +2,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <limits>
+#include <new>
 
 #include "tensor/error.h"
+#include "tensor/io/file_seal.h"
 #include "tensor/io/hdf5.h"
 #include "tensor/io/hdf5_library.h"
 #include "tensor/io/hdf5_types.h"
@@ -35,26 +35,51 @@ std::uint64_t physical_memory() {
 
 struct Hdf5Reader::State {
   std::string path;
+  Hdf5Seal seal = Hdf5Seal::if_present;
   std::uint64_t file_bytes = 0;
   Handle file;
 
-  std::vector<std::string> members_of(hid_t group) const {
-    H5G_info_t group_info{};
-    std::vector<std::string> names;
-    if (H5Gget_info(group, &group_info) < 0) {
-      refuse(path, "a group cannot be read ({})", hdf5::reason());
+  // Checks the seal before the library looks at anything: damage in the wrong place makes it crash.
+  // False if the name belongs to another file by the time the library has opened it.
+  bool open_file() {
+    const io::InputFile input(path);
+    file_bytes = input.size();
+    const bool sealed = io::check_seal(input);
+    const Session session;
+    if (H5Fis_hdf5(path.c_str()) <= 0) {
+      refuse(path, "is no HDF5 file ({} bytes)", file_bytes);
     }
-    for (hsize_t i = 0; i < group_info.nlinks; ++i) {
-      const auto name_at = [&](char* buffer, std::size_t size) {
-        return H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, buffer, size,
-                                  H5P_DEFAULT);
-      };
-      const ssize_t length = name_at(nullptr, 0);
-      std::string name(length < 0 ? 0 : static_cast<std::size_t>(length), '\0');
-      if (length < 0 || name_at(name.data(), name.size() + 1) < 0) {
-        refuse(path, "member {} of a group cannot be read ({})", i, hdf5::reason());
+    if (seal == Hdf5Seal::required && !sealed) {
+      refuse(path,
+             "is an HDF5 file without a seal: another program wrote it, or an earlier version of "
+             "this one, or its first bytes are damaged");
+    }
+    file = Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+    if (!file.valid()) {
+      refuse(path, "is a damaged HDF5 file ({})", hdf5::reason());
+    }
+    void* descriptor = nullptr;
+    if (H5Fget_vfd_handle(file.get(), H5P_DEFAULT, &descriptor) < 0) {
+      refuse(path, "cannot be read ({})", hdf5::reason());
+    }
+    return input.is_open_as(*static_cast<const int*>(descriptor));
+  }
+
+  // In the order of storage, sorted here: for any other order the library makes a table first, and
+  // trips over it when the group is damaged.
+  std::vector<std::string> members_of(hid_t group) const {
+    std::vector<std::string> names;
+    const auto keep = [](hid_t, const char* name, const H5L_info_t*, void* kept) -> herr_t {
+      try {
+        static_cast<std::vector<std::string>*>(kept)->emplace_back(name);
+        return 0;
+      } catch (const std::bad_alloc&) {
+        return -1;  // no exception may pass through the library
       }
-      names.push_back(std::move(name));
+    };
+    hsize_t position = 0;
+    if (H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, &position, keep, &names) < 0) {
+      refuse(path, "the members of a group cannot be read ({})", hdf5::reason());
     }
     std::sort(names.begin(), names.end());
     return names;
@@ -66,7 +91,7 @@ struct Hdf5Reader::State {
       name.erase(name.rfind('/'));
     } while (!name.empty() && !hdf5::exists(file.get(), name));
     const std::string group_name = name.empty() ? "/" : name;
-    const Handle group(H5Oopen(file.get(), group_name.c_str(), H5P_DEFAULT), H5Oclose);
+    const Handle group(H5Oopen(file.get(), group_name.c_str(), hdf5::inside_the_file()), H5Oclose);
     if (!group.valid() || H5Iget_type(group.get()) != H5I_GROUP) {
       return fmt::format("'{}' is no group", group_name);
     }
@@ -82,9 +107,12 @@ struct Hdf5Reader::State {
   Handle open(const std::string& name, const char* what) const {
     const std::string full = hdf5::full_name(path, name);
     if (!hdf5::exists(file.get(), full)) {
-      refuse(path, "there is no {} '{}'; {}", what, full, nearest(full));
+      refuse(path, "there is no {} '{}'; {}", what, full,
+             hdf5::is_link(file.get(), full)
+                 ? "a link of this name leads to nothing in this file, and no other file is read"
+                 : nearest(full));
     }
-    Handle object(H5Oopen(file.get(), full.c_str(), H5P_DEFAULT), H5Oclose);
+    Handle object(H5Oopen(file.get(), full.c_str(), hdf5::inside_the_file()), H5Oclose);
     if (!object.valid()) {
       refuse(path, "{} '{}' cannot be opened ({}); the file is damaged", what, full,
              hdf5::reason());
@@ -109,6 +137,7 @@ struct Hdf5Reader::State {
         H5Sget_simple_extent_type(space.get()) == H5S_NULL) {
       refuse(path, "dataset '{}' has no type or no shape", name);
     }
+    check_layout(properties.get(), name);
     TensorInfo info;
     if (!hdf5::dtype_of(type.get(), info.dtype)) {
       refuse(
@@ -129,6 +158,18 @@ struct Hdf5Reader::State {
     }
     check_size(dataset, properties.get(), info, fits, name);
     return info;
+  }
+
+  // What lies in other files has no seal, and is not what a reader of this file asked for. What is
+  // compressed may claim any size.
+  void check_layout(hid_t properties, const std::string& name) const {
+    if (H5Pget_external_count(properties) != 0 || H5Pget_layout(properties) == H5D_VIRTUAL) {
+      refuse(path, "dataset '{}' takes its elements from other files, which are not read", name);
+    }
+    if (seal == Hdf5Seal::required && H5Pget_nfilters(properties) != 0) {
+      refuse(path, "dataset '{}' is compressed or filtered; here it has to be stored as it is",
+             name);
+    }
   }
 
   // Without filters the file must hold every byte; with them at most this much memory can be asked
@@ -220,26 +261,17 @@ struct Hdf5Reader::State {
   }
 };
 
-Hdf5Reader::Hdf5Reader(const std::string& path) : state_(std::make_unique<State>()) {
+Hdf5Reader::Hdf5Reader(const std::string& path, Hdf5Seal seal) : state_(std::make_unique<State>()) {
   state_->path = path;
-  struct stat status {};
-  if (stat(path.c_str(), &status) != 0) {
-    refuse(path, "cannot be read: {}", std::strerror(errno));
-  }
-  if (!S_ISREG(status.st_mode)) {
-    refuse(path, "is {}, not a file", S_ISDIR(status.st_mode) ? "a folder" : "a device");
-  }
-  if (access(path.c_str(), R_OK) != 0) {
-    refuse(path, "cannot be read: {}", std::strerror(errno));
-  }
-  state_->file_bytes = static_cast<std::uint64_t>(status.st_size);
-  const Session session;
-  if (H5Fis_hdf5(path.c_str()) <= 0) {
-    refuse(path, "is no HDF5 file ({} bytes)", status.st_size);
-  }
-  state_->file = Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
-  if (!state_->file.valid()) {
-    refuse(path, "is a damaged HDF5 file ({})", hdf5::reason());
+  state_->seal = seal;
+  constexpr int kAttempts = 5;
+  int attempts = 1;
+  while (!state_->open_file()) {
+    const Session session;
+    state_->file.close();
+    if (++attempts > kAttempts) {
+      refuse(path, "is replaced by another file again and again");
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "tensor/error.h"
 #include "tensor/io/atomic_file.h"
+#include "tensor/io/file_seal.h"
 #include "tensor/io/hdf5.h"
 #include "tensor/io/hdf5_library.h"
 #include "tensor/io/hdf5_memory_file.h"
@@ -79,11 +80,12 @@ struct Hdf5Writer::State {
 Hdf5Writer::Hdf5Writer(const std::string& path) : state_(std::make_unique<State>(path)) {
   const Session session;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  // The structures of 1.8 carry checksums and take attributes of any length.
+  // The structures of 1.8 take attributes of any length.
   H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);
   state_->memory.use(access.get());
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
   H5Pset_obj_track_times(creation.get(), false);  // the same content gives the same bytes
+  H5Pset_userblock(creation.get(), io::kSealBytes);
   // The library reads a file of the name it is given into memory before it starts afresh: the
   // partial file is empty.
   const std::string name = path + ".partial";
@@ -181,7 +183,9 @@ void Hdf5Writer::commit() {
       state_->target.refuse("cannot be completed ({})", hdf5::reason());
     }
   }
-  state_->target.write(state_->memory.bytes());
+  const std::span<const std::byte> content = state_->memory.bytes().subspan(io::kSealBytes);
+  state_->target.write(std::as_bytes(std::span<const char>(io::seal_of(content))));
+  state_->target.write(content);
   state_->target.commit();
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -30,6 +31,13 @@ InputFile::InputFile(const std::string& path) : path_(path) {
 }
 
 InputFile::~InputFile() { close(descriptor_); }
+
+bool InputFile::is_open_as(int descriptor) const {
+  struct stat own {};
+  struct stat other {};
+  return fstat(descriptor_, &own) == 0 && fstat(descriptor, &other) == 0 &&
+         own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
 
 void InputFile::read(std::uint64_t offset, std::span<std::byte> into) const {
   std::size_t done = 0;
@@ -76,7 +84,8 @@ bool byte_count(const TensorInfo& info, std::uint64_t& bytes) {
       return false;
     }
     zero = zero || extent == 0;
-    if (!zero && __builtin_mul_overflow(product, extent, &product)) {
+    // A tensor without elements has strides, too: the other extents must fit as well.
+    if (__builtin_mul_overflow(product, std::max<std::int64_t>(extent, 1), &product)) {
       return false;
     }
   }

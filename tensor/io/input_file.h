@@ -28,6 +28,9 @@ class InputFile {
   /// Bytes in the file when it was opened.
   std::uint64_t size() const { return size_; }
 
+  /// Whether another descriptor belongs to the same file.
+  bool is_open_as(int descriptor) const;
+
   /// Fills `into` with the bytes from `offset` on. Throws FileError if they are not there.
   void read(std::uint64_t offset, std::span<std::byte> into) const;
 
@@ -49,8 +52,8 @@ class InputFile {
   std::uint64_t size_ = 0;
 };
 
-/// Bytes of all elements, or false if the shape has a negative extent or the number does not fit in
-/// 63 bits.
+/// Bytes of all elements, or false if the shape has a negative extent or is none that a tensor can
+/// have: even without elements, the product of the other extents must fit in 63 bits.
 bool byte_count(const TensorInfo& info, std::uint64_t& bytes);
 
 /// Text from a file for a message: in single quotes, on one line, valid UTF-8, cut if it is long.

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import zlib
 
 TRAINER = os.path.abspath(os.environ.get("TRAINER", "build/release/bin/trainer"))
 HAS_GNUPLOT = shutil.which("gnuplot") is not None
@@ -33,6 +34,12 @@ TIMINGS = ("tokens_per_second", "seconds")
 
 def options(settings):
     return [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+
+
+def sealed(content):
+    """What follows a seal, with one that fits: see docs/formats.md."""
+    text = f"basin sealed file 1\nbytes {512 + len(content)}\ncrc32 {zlib.crc32(content):08x}\n"
+    return text.encode().ljust(512, b"\0") + content
 
 
 class TrainerCase(unittest.TestCase):

@@ -1,9 +1,11 @@
-// Any bytes as an HDF5 file: groups, tensors, attributes.
+// Any bytes as an HDF5 file: groups, tensors, attributes. Without a seal, which would let nothing
+// through.
 #include "tensor/io/hdf5.h"
 
 #include "tensor/error.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/support/memory_file.h"
+#include "tests/support/sealed_file.h"
 #include "tests/support/temporary_folder.h"
 
 namespace {
@@ -69,7 +71,13 @@ std::vector<std::string> basin::fuzz::seeds() {
   Hdf5Writer small(folder / "small");
   small.write("/x", Tensor::full({2}, 1, DType::u8));
   small.commit();
-  return {test::read_bytes(folder / "seed"), test::read_bytes(folder / "small")};
+  std::vector<std::string> seeds;
+  for (const char* name : {"seed", "small"}) {
+    seeds.push_back(test::unsealed(test::read_bytes(folder / name)));
+    test::write_bytes(folder / "unsealed", seeds.back());
+    require(!Hdf5Reader(folder / "unsealed").members("/").empty(), "the seed is valid");
+  }
+  return seeds;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

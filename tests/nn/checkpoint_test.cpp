@@ -17,61 +17,24 @@
 #include "tests/support/same_bits.h"
 #include "tests/support/small_models.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/trainee.h"
 
 namespace basin::nn {
 namespace {
 
-using test::random_tokens;
 using test::read_bytes;
 using test::refuses;
 using test::same_bits;
 using test::small_backbone;
 using test::TemporaryFolder;
+using test::Trainee;
+using test::training_state;
 using test::write_bytes;
-
-// A model with dropout and its optimizer.
-struct Trainee {
-  explicit Trainee(const BackboneOptions& options, std::uint64_t seed = 1)
-      : model(options, seed), optimizer(model.parameters(), {}) {}
-
-  void train(std::uint64_t from, std::uint64_t to) {
-    for (std::uint64_t step = from; step < to; ++step) {
-      model.clear_grad();
-      model.loss(random_tokens(4, 12, 11, 2 * step), random_tokens(4, 12, 11, 2 * step + 1))
-          .backward();
-      optimizer.step(1e-2);
-    }
-  }
-
-  // All that a checkpoint has to bring back.
-  std::vector<Tensor> everything() const {
-    std::vector<Tensor> all = test::weights_of(model);
-    for (const AdamW::State& moments : optimizer.states()) {
-      all.push_back(moments.slots[0].clone());
-      all.push_back(moments.slots[1].clone());
-    }
-    all.push_back(Tensor::from<std::int64_t>(
-        {2}, std::vector<std::int64_t>{optimizer.steps(),
-                                       static_cast<std::int64_t>(model.dropout_position())}));
-    return all;
-  }
-
-  LanguageModel model;
-  AdamW optimizer;
-};
 
 BackboneOptions options_of(const std::string& kind, DType dtype = DType::f32) {
   BackboneOptions options = small_backbone(kind, dtype);
   options.dropout = 0.2;
   return options;
-}
-
-TrainingState state_of(std::int64_t step) {
-  TrainingState state;
-  state.configuration = "task=copying\nbackbone=hopfield\n# ümläut\n";
-  state.step = step;
-  state.metrics = {{"second-half token accuracy", 0.125}, {"loss", 3.0000000000000004}};
-  return state;
 }
 
 class EveryCheckpoint : public testing::TestWithParam<std::string> {};
@@ -84,16 +47,16 @@ TEST_P(EveryCheckpoint, BringsEverythingBackToTheBit) {
     const std::string path = folder / "model.h5";
     Trainee saved(options_of(GetParam(), dtype));
     saved.train(0, 3);
-    save_checkpoint(path, saved.model, saved.optimizer, state_of(3));
+    save_checkpoint(path, saved.model, saved.optimizer, training_state(3));
     EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
 
     Trainee loaded(options_of(GetParam(), dtype), 77);
     ASSERT_FALSE(same_bits(loaded.everything(), saved.everything()));
     const TrainingState state = load_checkpoint(path, loaded.model, &loaded.optimizer);
     EXPECT_TRUE(same_bits(loaded.everything(), saved.everything()));
-    EXPECT_EQ(state.configuration, state_of(3).configuration);
+    EXPECT_EQ(state.configuration, training_state(3).configuration);
     EXPECT_EQ(state.step, 3);
-    EXPECT_EQ(state.metrics, state_of(3).metrics);
+    EXPECT_EQ(state.metrics, training_state(3).metrics);
     const TrainingState alone = read_training_state(path);
     EXPECT_EQ(alone.configuration, state.configuration);
     EXPECT_EQ(alone.step, 3);
@@ -106,7 +69,7 @@ TEST_P(EveryCheckpoint, FiveStepsSavedAndFiveMoreAreTenSteps) {
   const std::string path = folder / "model.h5";
   Trainee straight(options_of(GetParam()));
   straight.train(0, 5);
-  save_checkpoint(path, straight.model, straight.optimizer, state_of(5));
+  save_checkpoint(path, straight.model, straight.optimizer, training_state(5));
   straight.train(5, 10);
 
   // Another seed: weights come from the file, and so does dropout but for its key.
@@ -122,7 +85,7 @@ TEST_P(EveryCheckpoint, LoadsWeightsAloneForEvaluation) {
   const std::string path = folder / "model.h5";
   Trainee saved(options_of(GetParam()));
   saved.train(0, 2);
-  save_checkpoint(path, saved.model, saved.optimizer, state_of(2));
+  save_checkpoint(path, saved.model, saved.optimizer, training_state(2));
   LanguageModel model(options_of(GetParam()), 77);
   load_checkpoint(path, model, nullptr);
   EXPECT_TRUE(same_bits(test::weights_of(model), test::weights_of(saved.model)));
@@ -142,9 +105,9 @@ TEST(Checkpoint, ReplacesTheOldOne) {
   const TemporaryFolder folder;
   const std::string path = folder / "model.h5";
   Trainee trainee(options_of("attention"));
-  save_checkpoint(path, trainee.model, trainee.optimizer, state_of(0));
+  save_checkpoint(path, trainee.model, trainee.optimizer, training_state(0));
   trainee.train(0, 1);
-  save_checkpoint(path, trainee.model, trainee.optimizer, state_of(1));
+  save_checkpoint(path, trainee.model, trainee.optimizer, training_state(1));
   Trainee loaded(options_of("attention"), 77);
   EXPECT_EQ(load_checkpoint(path, loaded.model, &loaded.optimizer).step, 1);
   EXPECT_TRUE(same_bits(loaded.everything(), trainee.everything()));
@@ -166,7 +129,7 @@ class CheckpointErrors : public testing::Test {
  protected:
   CheckpointErrors() : path_(folder_ / "model.h5"), trainee_(options_of("attention")) {
     trainee_.train(0, 1);
-    save_checkpoint(path_, trainee_.model, trainee_.optimizer, state_of(1));
+    save_checkpoint(path_, trainee_.model, trainee_.optimizer, training_state(1));
   }
   TemporaryFolder folder_;
   std::string path_;
@@ -188,8 +151,9 @@ TEST_F(CheckpointErrors, AnotherModel) {
   refuse([](auto& o) { o.kind = "rnn"; }, {another, "it has no", "blocks.0.mix.rnn.weight_ih_l0"});
   // The file has something more.
   refuse([](auto& o) { o.positions = PositionKind::none; },
-         {another, "it has 'positions.weight'", "the model does not"});
-  refuse([](auto& o) { o.layers = 1; }, {another, "it has 'blocks.1.", "the model does not"});
+         {another, "in /model it has 'positions.weight'", "the model does not"});
+  refuse([](auto& o) { o.layers = 1; },
+         {another, "in /model it has 'blocks.1.", "the model does not"});
   // Another shape: of the very first parameter and of one in the middle.
   refuse([](auto& o) { o.vocabulary = 12; }, {another, "'tokens.weight'", "(11, 16)", "(12, 16)"});
   refuse([](auto& o) { o.mlp_ratio = 3; },
@@ -249,15 +213,15 @@ TEST_F(CheckpointErrors, AnotherHdf5File) {
   refuse(
       [](Hdf5Writer& file) {
         file.set_text("/", "format", "basin checkpoint");
-        file.set_integer("/", "version", 2);
+        file.set_integer("/", "version", 1);
       },
-      {"version 2", "reads version 1"});
+      {"version 1", "reads version 2"});
   refuse([](Hdf5Writer& file) { file.set_text("/", "format", "basin checkpoint"); }, {"version"});
   // Attributes that no run writes would index outside of the data later.
   refuse(
       [](Hdf5Writer& file) {
         file.set_text("/", "format", "basin checkpoint");
-        file.set_integer("/", "version", 1);
+        file.set_integer("/", "version", 2);
         file.set_text("/", "configuration", "");
         file.set_integer("/", "step", -1);
       },
@@ -272,7 +236,7 @@ TEST_F(CheckpointErrors, AnIncompleteOptimizer) {
     const Hdf5Reader from(path_);
     Hdf5Writer to(other);
     to.set_text("/", "format", "basin checkpoint");
-    to.set_integer("/", "version", 1);
+    to.set_integer("/", "version", 2);
     to.set_text("/", "configuration", "");
     to.set_integer("/", "step", 1);
     to.set_integer("/", "dropout_position", 0);
@@ -305,7 +269,9 @@ class SavingFails : public CheckpointErrors {
     EXPECT_EQ(load_checkpoint(path_, loaded.model, &loaded.optimizer).step, 1);
   }
   std::function<void()> save_to(const std::string& path) const {
-    return [this, path] { save_checkpoint(path, trainee_.model, trainee_.optimizer, state_of(2)); };
+    return [this, path] {
+      save_checkpoint(path, trainee_.model, trainee_.optimizer, training_state(2));
+    };
   }
 };
 
@@ -329,7 +295,7 @@ TEST_F(SavingFails, WhereTheTemporaryNameIsAFolder) {
 TEST_F(SavingFails, HalfWayThrough) {
   expect_old_file_intact(
       [&] {
-        TrainingState state = state_of(2);
+        TrainingState state = training_state(2);
         state.configuration = std::string("a\0b", 3);
         save_checkpoint(path_, trainee_.model, trainee_.optimizer, state);
       },

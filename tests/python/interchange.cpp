@@ -3,6 +3,8 @@
 //   interchange write FOLDER    writes files of every format for Python to read
 //   interchange read FOLDER     reads the files that Python wrote; exit status 1 if one is not the
 //                               same to the bit as what was agreed on
+//   interchange read-safetensors FILE     the same for a file without bf16
+//   interchange check FILE      whether a checkpoint can be read
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -80,6 +82,16 @@ void compare(const std::string& what, const Tensor& found, const Tensor& expecte
   }
 }
 
+void read_safetensors(const std::string& path) {
+  const SafetensorsReader file(path);
+  for (const DType dtype : kAllDTypes) {
+    if (dtype != DType::bf16) {
+      compare(std::string("safetensors ") + name_of(dtype), file.read(name_of(dtype)),
+              ramp(kShape, dtype));
+    }
+  }
+}
+
 void read_all(const std::string& folder) {
   const SafetensorsReader safetensors(folder + "/theirs.safetensors");
   const Hdf5Reader hdf5(folder + "/theirs.h5");
@@ -108,8 +120,12 @@ int main(int argc, char** argv) {
       write_all(argv[2]);
     } else if (command == "read") {
       read_all(argv[2]);
+    } else if (command == "read-safetensors") {
+      read_safetensors(argv[2]);
+    } else if (command == "check") {
+      (void)nn::read_training_state(argv[2]);
     } else {
-      std::fprintf(stderr, "usage: %s write|read FOLDER\n", argv[0]);
+      std::fprintf(stderr, "usage: %s write|read FOLDER | read-safetensors|check FILE\n", argv[0]);
       return 2;
     }
   } catch (const std::exception& error) {

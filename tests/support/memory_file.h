@@ -1,25 +1,34 @@
 // A file that lies in memory: for tests that write thousands.
 #pragma once
 
-#include <sys/mman.h>
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace basin::test {
 
-/// An ordinary file to everyone who opens path(), as long as this object lives.
+/// An ordinary file to everyone who opens path(), as long as this object lives. It has a name of
+/// its own: HDF5 does not open one that has none.
 class MemoryFile {
  public:
-  MemoryFile() : descriptor_(memfd_create("basin-test", MFD_CLOEXEC)) {
-    if (descriptor_ < 0) {
-      throw std::runtime_error("cannot make a file in memory");
+  MemoryFile() {
+    for (const char* folder : {"/dev/shm", "/tmp"}) {
+      path_ = std::string(folder) + "/basin-test-XXXXXX";
+      descriptor_ = mkostemp(path_.data(), O_CLOEXEC);
+      if (descriptor_ >= 0) {
+        return;
+      }
     }
-    path_ = "/proc/self/fd/" + std::to_string(descriptor_);
+    throw std::runtime_error("cannot make a file in memory");
   }
-  ~MemoryFile() { close(descriptor_); }
+  ~MemoryFile() {
+    unlink(path_.c_str());
+    close(descriptor_);
+  }
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
 
@@ -34,7 +43,7 @@ class MemoryFile {
   }
 
  private:
-  int descriptor_;
+  int descriptor_ = -1;
   std::string path_;
 };
 

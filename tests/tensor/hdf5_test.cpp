@@ -331,9 +331,13 @@ TEST(Hdf5, SurvivesDamage) {
     (void)file.number("/model", "loss");
   };
   ASSERT_NO_THROW(read());
+  // What HDF5 itself makes of damage: the seal, which would find all of it, is cut off.
+  const std::string unsealed = bytes.substr(512);
+  write_bytes(path, unsealed);
+  ASSERT_NO_THROW(read());
   // A step without a common factor with 8 meets every bit of a byte.
-  for (std::size_t bit = 0; bit < 8 * bytes.size(); bit += 37) {
-    std::string flipped = bytes;
+  for (std::size_t bit = 0; bit < 8 * unsealed.size(); bit += 37) {
+    std::string flipped = unsealed;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
     write_bytes(path, flipped);
     try {
@@ -342,8 +346,8 @@ TEST(Hdf5, SurvivesDamage) {
     }
   }
   // What the file records as its end is up to a page before the end: only padding is behind it.
-  for (std::size_t length = 0; length + 4096 < bytes.size(); length += 97) {
-    write_bytes(path, bytes.substr(0, length));
+  for (std::size_t length = 0; length + 4096 < unsealed.size(); length += 97) {
+    write_bytes(path, unsealed.substr(0, length));
     ASSERT_TRUE(refuses<FileError>(read, {path + ": "})) << length << " bytes left";
   }
 }

@@ -106,6 +106,10 @@ std::vector<Damage> kinds_of_damage() {
        "does not fit in 63 bits"},
       {"ShapeWhoseBytesWrapToTheRightSize",  // 4 * (2^62 + 2) = 8 modulo 2^64
        one(R"("dtype":"F32","shape":[4611686018427387906])" + end), "does not fit in 63 bits"},
+      {"EmptyShapeWhoseOtherExtentsOverflow",
+       file_of(R"({"x":{"dtype":"F16","shape":[2,0,8000000000400009,93236],"data_offsets":[0,0]}})",
+               ""),
+       "does not fit in 63 bits"},
       {"ShapeOfHugeSize", one(R"("dtype":"F32","shape":[1000000000000])" + end),
        "needs 4000000000000 bytes"},
       {"NineDimensions", one(R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,2])" + end),
