@@ -14,6 +14,8 @@ namespace basin::kernels {
 /// z_i = sum over visible j of phi(k_j). Shapes, visibility and hidden rows as in AttentionForward;
 /// a query that sees nothing gives 0. normaliser (B,H,L) contiguous receives phi(q_i).z_i + eps.
 /// Time and memory grow linearly with L and M.
+/// Variants: 0 best, 1 query by query, 2 chunks of 64 queries as matrix products in vector
+/// instructions (chunked_linear_attention.h).
 struct LinearAttentionForward {
   HeadView q, k, v, out;
   const std::int64_t* key_lengths;
@@ -23,6 +25,7 @@ struct LinearAttentionForward {
   bool causal;
   double eps;
   DType dtype;
+  int variant = 0;
 };
 std::int64_t linear_attention_forward_workspace(const LinearAttentionForward&, const CpuContext&);
 Status linear_attention_forward(const LinearAttentionForward&, const CpuContext&);
@@ -40,6 +43,7 @@ struct LinearAttentionBackward {
   bool causal;
   double eps;
   DType dtype;
+  int variant = 0;
 };
 std::int64_t linear_attention_backward_workspace(const LinearAttentionBackward&, const CpuContext&);
 Status linear_attention_backward(const LinearAttentionBackward&, const CpuContext&);

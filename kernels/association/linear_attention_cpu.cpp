@@ -1,8 +1,10 @@
 #include <algorithm>
 
+#include "kernels/association/chunked_linear_attention.h"
 #include "kernels/association/linear_attention.h"
 #include "kernels/common/dispatch.h"
 #include "kernels/common/row_math.h"
+#include "kernels/simd/isa.h"
 
 namespace basin::kernels {
 
@@ -70,7 +72,17 @@ Status check(const P& p) {
   if (!fit) {
     return Status::invalid("linear_attention: a row_stride is smaller than the row");
   }
+  if (p.variant < 0 || p.variant > 2) {
+    return Status::invalid("linear_attention: variants are 0, 1 and 2");
+  }
   return {};
+}
+
+// Without vector instructions the products of chunks cost more than they save.
+template <class P>
+bool is_chunked(const P& p) {
+  const bool floating = p.dtype == DType::f32 || p.dtype == DType::f64;
+  return floating && (p.variant == 2 || (p.variant == 0 && isa() != Isa::baseline));
 }
 
 template <class T>
@@ -176,6 +188,9 @@ void backward_head(const LinearAttentionBackward& p, std::int64_t b, std::int64_
 
 std::int64_t linear_attention_forward_workspace(const LinearAttentionForward& p,
                                                 const CpuContext& context) {
+  if (is_chunked(p)) {
+    return chunked_linear_attention_forward_workspace(p, context);
+  }
   return context.pool->threads() * Memory<double>::elements(p.D, p.Dv) *
          static_cast<std::int64_t>(size_of(p.dtype));
 }
@@ -183,6 +198,10 @@ std::int64_t linear_attention_forward_workspace(const LinearAttentionForward& p,
 Status linear_attention_forward(const LinearAttentionForward& p, const CpuContext& context) {
   if (const Status status = check(p); !status.ok()) {
     return status;
+  }
+  if (is_chunked(p)) {
+    chunked_linear_attention_forward(p, context);
+    return {};
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     context.pool->run(p.B * p.H, [&](std::int64_t head) {
@@ -196,6 +215,9 @@ Status linear_attention_forward(const LinearAttentionForward& p, const CpuContex
 
 std::int64_t linear_attention_backward_workspace(const LinearAttentionBackward& p,
                                                  const CpuContext& context) {
+  if (is_chunked(p)) {
+    return chunked_linear_attention_backward_workspace(p, context);
+  }
   return context.pool->threads() * (Memory<double>::elements(p.D, p.Dv) + p.Dv) *
          static_cast<std::int64_t>(size_of(p.dtype));
 }
@@ -203,6 +225,10 @@ std::int64_t linear_attention_backward_workspace(const LinearAttentionBackward& 
 Status linear_attention_backward(const LinearAttentionBackward& p, const CpuContext& context) {
   if (const Status status = check(p); !status.ok()) {
     return status;
+  }
+  if (is_chunked(p)) {
+    chunked_linear_attention_backward(p, context);
+    return {};
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const std::int64_t elements = Memory<T>::elements(p.D, p.Dv) + p.Dv;

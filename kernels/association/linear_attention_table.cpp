@@ -47,8 +47,8 @@ std::vector<CaseBuffer> buffers(const Problem& s, Role out_role) {
           {"normaliser", out_role, {s.B, s.H, s.L}}};
 }
 
-LinearAttentionForward forward_call(const Problem& s, void* const* d, void* workspace,
-                                    DType dtype) {
+LinearAttentionForward forward_call(const Problem& s, void* const* d, void* workspace, DType dtype,
+                                    int variant) {
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
           s.view(d[2], s.M, s.Dv),
@@ -64,10 +64,11 @@ LinearAttentionForward forward_call(const Problem& s, void* const* d, void* work
           s.Dv,
           s.causal,
           s.eps,
-          dtype};
+          dtype,
+          variant};
 }
 
-LinearAttentionBackward backward_call(const Problem& s, void* const* d, DType dtype) {
+LinearAttentionBackward backward_call(const Problem& s, void* const* d, DType dtype, int variant) {
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
           s.view(d[2], s.M, s.Dv),
@@ -87,7 +88,8 @@ LinearAttentionBackward backward_call(const Problem& s, void* const* d, DType dt
           s.Dv,
           s.causal,
           s.eps,
-          dtype};
+          dtype,
+          variant};
 }
 
 void hide_keys(const Problem& s, void* const* d, DType dtype) {
@@ -163,20 +165,34 @@ void backward_definition(const Problem& s, void* const* d) {
   }
 }
 
+// What every variant in every dtype can work with.
+template <class F>
+std::int64_t most_bytes(F&& workspace) {
+  std::int64_t most = 0;
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    for (const int variant : {0, 1, 2}) {
+      most = std::max(most, workspace(dtype, variant));
+    }
+  }
+  return most;
+}
+
 KernelCase forward_case(const Problem& s, const CpuContext& machine) {
   KernelCase result;
   result.name = s.name;
   result.buffers = buffers(s, Role::output);
   std::vector<void*> nowhere(result.buffers.size());
-  result.buffers.push_back(workspace_bytes(
-      "workspace", linear_attention_forward_workspace(
-                       forward_call(s, nowhere.data(), nullptr, DType::f64), machine)));
+  result.buffers.push_back(
+      workspace_bytes("workspace", most_bytes([&](DType dtype, int variant) {
+                        return linear_attention_forward_workspace(
+                            forward_call(s, nowhere.data(), nullptr, dtype, variant), machine);
+                      })));
   result.prepare = [s](void* const* d, DType dtype, const CpuContext&) {
     hide_keys(s, d, dtype);
     return Status{};
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
-    return linear_attention_forward(forward_call(s, d, d[5], dtype), context);
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+    return linear_attention_forward(forward_call(s, d, d[5], dtype, variant), context);
   };
   result.reference = [s](void* const* d) { forward_definition(s, d); };
   result.reference_work = s.pairs() * static_cast<double>(2 * s.D + 2 * s.Dv);
@@ -197,18 +213,20 @@ KernelCase backward_case(const Problem& s, const CpuContext& machine) {
                                                {"dk", Role::output, s.extents(s.M, s.D)},
                                                {"dv", Role::output, s.extents(s.M, s.Dv)}});
   std::vector<void*> nowhere(result.buffers.size() + 1);
-  result.buffers.push_back(workspace_bytes(
-      "workspace",
-      linear_attention_backward_workspace(backward_call(s, nowhere.data(), DType::f64), machine)));
+  result.buffers.push_back(workspace_bytes("workspace", most_bytes([&](DType dtype, int variant) {
+                                             return linear_attention_backward_workspace(
+                                                 backward_call(s, nowhere.data(), dtype, variant),
+                                                 machine);
+                                           })));
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
     hide_keys(s, d, dtype);
-    const LinearAttentionForward sizes = forward_call(s, d, nullptr, dtype);
+    const LinearAttentionForward sizes = forward_call(s, d, nullptr, dtype, 1);
     std::vector<double> workspace(
         static_cast<std::size_t>(linear_attention_forward_workspace(sizes, context) / 8 + 1));
-    return linear_attention_forward(forward_call(s, d, workspace.data(), dtype), context);
+    return linear_attention_forward(forward_call(s, d, workspace.data(), dtype, 1), context);
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
-    return linear_attention_backward(backward_call(s, d, dtype), context);
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+    return linear_attention_backward(backward_call(s, d, dtype, variant), context);
   };
   result.reference = [s](void* const* d) { backward_definition(s, d); };
   result.reference_work = s.pairs() * static_cast<double>(10 * s.D + 6 * s.Dv);
@@ -229,9 +247,10 @@ std::vector<KernelCase> cases(KernelCase (*make)(const Problem&, const CpuContex
 }
 
 const std::vector<KernelVariant> kVariants = {
-    {1, "scan", "one (D, Dv) state per head, a key at a time"}};
+    {1, "scan", "one (D, Dv) state per head, a key at a time"},
+    {2, "chunks", "64 queries at a time: the state and the pairs inside as matrix products"}};
 
-// f32: sums over up to 90 keys of positive numbers; nothing cancels going forward.
+// f32: sums over up to 300 keys of positive numbers; nothing cancels going forward.
 const RegisterKernel forward(
     {"linear_attention_forward", "out = phi(q).S / (phi(q).z + eps), phi = elu + 1", kVariants,
      [](const CpuContext& context) { return cases(forward_case, context); }, 2e-6, 1e-14});

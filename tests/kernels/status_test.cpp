@@ -178,11 +178,12 @@ TEST_F(Statuses, AttentionChecksItsShape) {
 
 TEST_F(Statuses, LinearAttentionChecksItsShape) {
   using P = LinearAttentionForward;
-  const P good = linear_of(in_, out_);
+  P good = linear_of(in_, out_);
+  good.variant = 1;  // the one with the smallest workspace
   for (void (*change)(P&) :
        {+[](P& p) { p.H = -1; }, +[](P& p) { p.L = -1; }, +[](P& p) { p.M = -1; },
         +[](P& p) { p.D = 0; }, +[](P& p) { p.Dv = 0; }, +[](P& p) { p.q.row_stride = 1; },
-        +[](P& p) { p.k.row_stride = 1; }}) {
+        +[](P& p) { p.k.row_stride = 1; }, +[](P& p) { p.variant = 3; }}) {
     expect_invalid(linear_attention_forward(changed(good, change), context_));
   }
   expect_untouched();
