@@ -41,7 +41,7 @@ class Profile(TrainerCase):
                 self.assertIn(f"steps 3 to {last} of {steps}\n", self.read("run", "profile.txt").decode())
                 calls = self.calls()
                 for what in [("optimizer", "other"), ("batch", "other"), ("attention", "forward"),
-                             ("attention", "backward"), ("cross_entropy", "forward")]:
+                             ("attention", "backward"), ("linear_cross_entropy", "forward")]:
                     self.assertEqual(calls[what], last - 2, what)
 
     def test_it_changes_no_result(self):
@@ -83,7 +83,7 @@ class Graph(TrainerCase):
                 dot = self.read(backbone, "graph.dot").decode()
                 self.assertTrue(dot.startswith("digraph ") and dot.endswith("}\n"))
                 labels = re.findall(r'label="([^"]*)"', dot)
-                self.assertTrue(any(label.startswith("cross_entropy\\n") for label in labels))
+                self.assertTrue(any(label.startswith("linear_cross_entropy\\n") for label in labels))
                 # Every parameter by name, and nothing that is not drawn.
                 self.succeed("export", "--checkpoint", backbone, "--format", "npy", "--out",
                              f"{backbone}-weights")

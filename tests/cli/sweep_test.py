@@ -153,9 +153,16 @@ class Results(SweepCase):
         base = {"task": "copying", "backbone": "attention", "length": 8, "vocabulary": 6, "width": 8,
                 "layers": 1, "batch": 4, "steps": 1, "eval-examples": 4, "test-examples": 4}
         self.assertLessEqual(set(values), names)
-        for name in sorted(names - {"task", "data", "seed"}):
+        self.write("some text", "some text of twenty-one\n" * 100)
+        text_base = {**base, "task": "text", "data": "some text"}
+        del text_base["vocabulary"]
+        values.update({"tokenizer": "bytes, characters"})
+        of_text = {"stride", "eval-stride", "tokenizer"}
+        # Paths vary in the next test; a digest belongs to one text.
+        elsewhere = {"task", "data", "validation-data", "test-data", "data-digest", "seed"}
+        for name in sorted(names - elsewhere):
             with self.subTest(name):
-                fixed = {**base}
+                fixed = {**(text_base if name in of_text else base)}
                 fixed.pop(name, None)
                 if name in ("momentum", "nesterov"):
                     fixed["optimizer"] = "sgd"

@@ -159,6 +159,9 @@ PlannedRun plan_run(const Point& point, std::size_t configuration) {
       value.text = setting->second;  // a path, for one, is now valid from every folder
     }
   }
+  if (run.given.count("data-digest") == 0) {
+    run.settings.erase("data-digest");  // each run writes that of the data it has read
+  }
   run.given.erase("threads");
   run.settings.erase("threads");
   return run;
