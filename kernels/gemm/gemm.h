@@ -1,4 +1,4 @@
-// General matrix product C = alpha op(A) op(B) + beta C, row-major, batched.
+// General matrix product C = alpha op(A) op(B) + beta C + bias, row-major, batched.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,11 @@ namespace basin::kernels {
 
 /// op(A) is m x k and op(B) is k x n; with transpose_a, A is stored k x m. ld* are element
 /// distances between rows as stored, at least the length of such a row. With beta == 0, C is
-/// written without being read (it may hold NaN). For k == 0, C becomes beta C. f32 or f64.
+/// written without being read (it may hold NaN). bias, unless null, has n elements and is added to
+/// every row. For k == 0, C becomes beta C + bias. f32 or f64.
 /// Variants: 0 best, 1 three loops, 2 OpenBLAS on tiles of C whose borders depend on the shape
 /// only, 3 our own packed panels in vector instructions (variant 0, unless the machine has none of
-/// AVX2 and AVX-512). Variant 3 computes an element of C in
+/// AVX2 and AVX-512). With A as it is stored (no transpose_a) variant 3 computes an element of C in
 /// the same order whatever m and n are, so a row has the same bits in a matrix of 1 row and of
 /// 1000.
 struct Gemm {
@@ -29,6 +30,7 @@ struct Gemm {
   double beta = 0.0;
   std::int64_t batch = 1;
   std::int64_t a_batch_stride = 0, b_batch_stride = 0, c_batch_stride = 0;
+  const void* bias = nullptr;
   void* workspace = nullptr;  ///< gemm_workspace() bytes, 64-byte aligned
   DType dtype = DType::f32;
   int variant = 0;

@@ -53,9 +53,15 @@ void gemm_tiles(const Gemm& p, const CpuContext& context) {
     const T* b = static_cast<const T*>(p.b) + batch * p.b_batch_stride +
                  (p.transpose_b ? column * p.ldb : column);
     T* c = static_cast<T*>(p.c) + batch * p.c_batch_stride + row * p.ldc + column;
-    blas::gemm(p.transpose_a, p.transpose_b, std::min(tile.rows, p.m - row),
-               std::min(tile.columns, p.n - column), p.k, static_cast<T>(p.alpha), a, p.lda, b,
-               p.ldb, static_cast<T>(p.beta), c, p.ldc);
+    const std::int64_t rows = std::min(tile.rows, p.m - row);
+    const std::int64_t columns = std::min(tile.columns, p.n - column);
+    blas::gemm(p.transpose_a, p.transpose_b, rows, columns, p.k, static_cast<T>(p.alpha), a, p.lda,
+               b, p.ldb, static_cast<T>(p.beta), c, p.ldc);
+    for (std::int64_t r = 0; p.bias != nullptr && r < rows; ++r) {
+      for (std::int64_t n = 0; n < columns; ++n) {
+        c[r * p.ldc + n] += static_cast<const T*>(p.bias)[column + n];
+      }
+    }
   });
 }
 
@@ -76,7 +82,8 @@ void gemm_loops(const Gemm& p, const CpuContext& context) {
                  (p.transpose_b ? b[j * p.ldb + l] : b[l * p.ldb + j]);
         }
         const T old = p.beta == 0.0 ? T(0) : static_cast<T>(p.beta) * c[j];
-        c[j] = static_cast<T>(p.alpha) * sum + old;
+        const T more = p.bias == nullptr ? T(0) : static_cast<const T*>(p.bias)[j];
+        c[j] = static_cast<T>(p.alpha) * sum + old + more;
       }
     }
   });

@@ -19,6 +19,7 @@ struct Problem {
   double alpha = 1;
   double beta = 0;
   bool shared_b = false;  ///< one B for all batch items
+  bool bias = false;
 
   std::int64_t a_rows() const { return transpose_a ? k : m; }
   std::int64_t lda() const { return std::max<std::int64_t>(1, transpose_a ? m : k) + gap; }
@@ -59,6 +60,10 @@ constexpr Problem kProblems[] = {
     {.m = 9, .n = 11, .k = 7, .transpose_b = true, .batch = 5, .gap = 2, .beta = 1},
     {.m = 9, .n = 11, .k = 7, .batch = 4, .shared_b = true},
     {.m = 257, .n = 301, .k = 129},
+    {.m = 14, .n = 35, .k = 260, .bias = true},
+    {.m = 33, .n = 300, .k = 7, .transpose_b = true, .alpha = 2, .beta = -1, .bias = true},
+    // A long sum over a small C, which is cut into parts.
+    {.m = 35, .n = 33, .k = 2085, .transpose_a = true, .gap = 1, .beta = 1, .bias = true},
     {.m = 301, .n = 97, .k = 257, .transpose_a = true, .gap = 1, .alpha = 2, .beta = -1},
     {.m = 99, .n = 299, .k = 300, .transpose_b = true},
     {.m = 131, .n = 133, .k = 135, .transpose_a = true, .transpose_b = true, .batch = 3},
@@ -105,13 +110,15 @@ KernelCase gemm_case(const Problem& s, const CpuContext& context) {
   result.buffers = {{"a", Role::input, {s.batch, s.a_rows(), s.lda()}},
                     {"b", Role::input, {b_batch, s.b_rows(), s.ldb()}},
                     {"c", keeps_old ? Role::in_out : Role::output, {s.batch, s.m, s.ldc()}},
-                    {"workspace", Role::workspace, {workspace_elements(s, context)}}};
+                    {"workspace", Role::workspace, {workspace_elements(s, context)}},
+                    {"bias", Role::input, {s.n}}};
   result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& pool) {
     Gemm p = gemm_of(s, dtype, variant);
     p.a = d[0];
     p.b = d[1];
     p.c = d[2];
     p.workspace = d[3];
+    p.bias = s.bias ? d[4] : nullptr;
     return gemm(p, pool);
   };
   result.reference = [s](void* const* d) {
@@ -127,7 +134,7 @@ KernelCase gemm_case(const Problem& s, const CpuContext& context) {
                    (s.transpose_b ? b[j * s.ldb() + l] : b[l * s.ldb() + j]);
           }
           double& to = c[i * s.ldc() + j];
-          to = s.alpha * sum + (s.beta == 0 ? 0 : s.beta * to);
+          to = s.alpha * sum + (s.beta == 0 ? 0 : s.beta * to) + (s.bias ? doubles(d[4])[j] : 0);
         }
       }
     }
@@ -143,8 +150,8 @@ KernelCase gemm_case(const Problem& s, const CpuContext& context) {
   return result;
 }
 
-// Up to 300 products of numbers below 1: the partial sums are near 10, and 300 roundings of them
-// (2^-24 or 2^-53 each, times alpha = 2) add up to 1e-5 where the whole sum is near 0.
+// Up to 2085 products of numbers below 1, in parts of 522 or fewer: partial sums are near 10, and
+// their roundings (2^-24 or 2^-53 each, times alpha = 2) add up to 2e-5 where the whole is near 0.
 const RegisterKernel entry({"gemm",
                             "C = alpha op(A) op(B) + beta C, batched",
                             {{1, "loops", "the definition, one element of C at a time"},

@@ -52,11 +52,12 @@ struct Left {
   }
 };
 
-/// What happens to a finished block: C = alpha C_new, or C = alpha C_new + beta C.
+/// What happens to a finished block: C = alpha C_new + beta C + bias.
 template <class T>
 struct Update {
   T alpha;
-  T beta;  ///< 0: C is not read
+  T beta;                   ///< 0: C is not read
+  const T* bias = nullptr;  ///< one number for each column, or null
 };
 
 // Stores the first `columns` of one row of a block.
@@ -73,11 +74,17 @@ HWY_INLINE void store_row(T* c, const Vector* sum, std::int64_t columns, const U
       if (update.beta != T(0)) {
         value = hn::MulAdd(beta, hn::LoadU(d, to), value);
       }
+      if (update.bias != nullptr) {
+        value = hn::Add(value, hn::LoadU(d, update.bias + v * kLanesOf<T>));
+      }
       hn::StoreU(value, d, to);
     } else if (left > 0) {
       const auto mask = hn::FirstN(d, static_cast<std::size_t>(left));
       if (update.beta != T(0)) {
         value = hn::MulAdd(beta, hn::MaskedLoad(mask, d, to), value);
+      }
+      if (update.bias != nullptr) {
+        value = hn::Add(value, hn::MaskedLoad(mask, d, update.bias + v * kLanesOf<T>));
       }
       hn::BlendedStore(value, mask, d, to);
     }
@@ -252,9 +259,11 @@ HWY_INLINE void product(std::int64_t rows, std::int64_t columns, std::int64_t de
                         const Left<T>& a, const Packed<T>& b, T* c, std::int64_t c_row,
                         const Update<T>& update) {
   const T* panel = b.data;
+  Update<T> here = update;
   for (std::int64_t begin = 0; begin < columns; begin += kPanel<T>, panel += b.panel_stride) {
+    here.bias = update.bias == nullptr ? nullptr : update.bias + begin;
     product_panel(rows, std::min(kPanel<T>, columns - begin), depth, a, panel, kPanel<T>, c + begin,
-                  c_row, update);
+                  c_row, here);
   }
 }
 

@@ -47,7 +47,9 @@ struct Operand {
   }
 };
 
-void multiply(const Tensor& a3, const Tensor& b3, Tensor& c, double beta, const char* where) {
+// bias (n) contiguous, or undefined.
+void multiply(const Tensor& a3, const Tensor& b3, const Tensor& bias, Tensor& c,
+              const char* where) {
   const Operand a(a3);
   const Operand b(b3);
   kernels::Gemm p{};
@@ -62,7 +64,7 @@ void multiply(const Tensor& a3, const Tensor& b3, Tensor& c, double beta, const 
   p.ldc = std::max<std::int64_t>(1, p.n);
   p.transpose_a = a.transposed;
   p.transpose_b = b.transposed;
-  p.beta = beta;
+  p.bias = bias.defined() ? bias.raw() : nullptr;
   p.batch = a3.size(0);
   p.a_batch_stride = a.batch_stride;
   p.b_batch_stride = b.batch_stride;
@@ -102,13 +104,13 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
     // One tall product: the leading dimensions of a are just more rows, unless that needs a copy of
     // a transposed a.
     const Tensor rows = a.rank() == 2 ? a : fold_leading(a, 1);
-    multiply(rows.unsqueeze(0), b.unsqueeze(0), c, 0.0, "matmul");
+    multiply(rows.unsqueeze(0), b.unsqueeze(0), {}, c, "matmul");
     return c;
   }
   if (!std::equal(a.shape().begin(), a.shape().end() - 2, b.shape().begin(), b.shape().end() - 2)) {
     fail("[matmul] the leading dimensions differ: {} and {}", describe(a), describe(b));
   }
-  multiply(fold_leading(a, 2), fold_leading(b, 2), c, 0.0, "matmul");
+  multiply(fold_leading(a, 2), fold_leading(b, 2), {}, c, "matmul");
   return c;
 }
 
@@ -126,10 +128,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     if (!(bias.shape() == Shape{weight.size(0)})) {
       fail("[linear] bias must be ({}), got {}", weight.size(0), describe(bias));
     }
-    y.copy_from(bias.expand(shape));  // the product is then added to it
   }
-  multiply(fold_leading(x, 1).unsqueeze(0), weight.transpose(0, 1).unsqueeze(0), y,
-           bias.defined() ? 1.0 : 0.0, "linear");
+  multiply(fold_leading(x, 1).unsqueeze(0), weight.transpose(0, 1).unsqueeze(0),
+           bias.defined() ? bias.contiguous() : Tensor(), y, "linear");
   return y;
 }
 
