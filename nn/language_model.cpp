@@ -50,4 +50,11 @@ Variable LanguageModel::loss(const Tensor& tokens, const Tensor& targets,
                               -100, head_options_.label_smoothing);
 }
 
+Predictions LanguageModel::predict(const Tensor& tokens, const Tensor& targets,
+                                   const Tensor& lengths) const {
+  const NoGrad no_grad;
+  return predictions(backbone_.forward(tokens, lengths).value(), head_weight_.value(),
+                     head_bias_.value(), targets, -100);
+}
+
 }  // namespace basin::nn

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nn/backbone.h"
+#include "tensor/functions/predictions.h"
 
 namespace basin::nn {
 
@@ -22,6 +23,11 @@ class LanguageModel final : public Module {
   /// The mean cross-entropy, in nats, over the positions whose target is not -100, with the label
   /// smoothing of the head.
   Variable loss(const Tensor& tokens, const Tensor& targets, const Tensor& lengths = {}) const;
+
+  /// Loss without label smoothing and likeliest token at each position, without gradients and
+  /// without the logits of all positions at once.
+  Predictions predict(const Tensor& tokens, const Tensor& targets,
+                      const Tensor& lengths = {}) const;
 
   const BackboneOptions& options() const { return backbone_.options(); }
 

@@ -36,9 +36,9 @@ struct Metric {
 class MetricAccumulator {
  public:
   virtual ~MetricAccumulator() = default;
-  /// logits (B, L, vocabulary); loss_sum: the sum of the cross-entropy over counted targets, in
-  /// nats.
-  virtual void add(const Tensor& logits, const Batch& batch, double loss_sum) = 0;
+  /// predicted (B, L) i64: the likeliest token at each position; loss_sum: the sum of the
+  /// cross-entropy over counted targets, in nats.
+  virtual void add(const Tensor& predicted, const Batch& batch, double loss_sum) = 0;
   /// The task's main metric first.
   virtual std::vector<Metric> result() const = 0;
 };

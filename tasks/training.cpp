@@ -7,7 +7,6 @@
 #include "autograd/operations.h"
 #include "autograd/profiler.h"
 #include "tensor/error.h"
-#include "tensor/functions/cross_entropy.h"
 
 namespace basin::tasks {
 
@@ -59,12 +58,15 @@ Evaluation evaluate(nn::LanguageModel& model, const Task& task, Split split, std
         static_cast<std::size_t>(std::min(batch, wanted - result.examples)));
     std::iota(numbers.begin(), numbers.end(), result.examples);
     const Batch examples = task.batch(split, numbers);
-    const Variable logits = model.forward(examples.tokens, examples.lengths);
-    const CrossEntropyResult loss = cross_entropy(logits.value(), examples.targets, kIgnored, 0.0);
-    const double batch_sum = loss.loss.item() * static_cast<double>(loss.count);
+    const Predictions predicted =
+        model.predict(examples.tokens, examples.targets, examples.lengths);
+    double batch_sum = 0;
+    for (const double loss : predicted.loss.to(DType::f64).to_vector<double>()) {
+      batch_sum += loss;
+    }
     loss_sum += batch_sum;
-    counted += loss.count;
-    metrics->add(logits.value(), examples, batch_sum);
+    counted += counted_targets(examples);
+    metrics->add(predicted.token, examples, batch_sum);
     result.examples += static_cast<std::int64_t>(numbers.size());
     if (progress && !progress(result.examples, wanted)) {
       break;

@@ -70,6 +70,23 @@ void sum(const Reduce& p, const CpuContext& context) {
              });
 }
 
+// The place of the largest element of a row in memory, the first of equals; the first NaN if there
+// is one. Two passes without branches are faster than one with them.
+template <class T>
+std::int64_t place_of_max(const T* x, std::int64_t count) {
+  T best = x[0];
+  std::int64_t nans = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    best = x[i] > best ? x[i] : best;
+    nans += x[i] != x[i] ? 1 : 0;
+  }
+  std::int64_t at = 0;
+  while (nans > 0 ? x[at] == x[at] : x[at] != best) {
+    ++at;
+  }
+  return at;
+}
+
 template <class T, class Write>
 void find_max(const Reduce& p, const CpuContext& context, Write&& write) {
   const T* x = static_cast<const T*>(p.x);
@@ -77,6 +94,11 @@ void find_max(const Reduce& p, const CpuContext& context, Write&& write) {
   for_ranges(context, p.outer * p.inner, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t at = begin; at < end; ++at) {
       const T* column = x + at / p.inner * p.extent * p.inner + at % p.inner;
+      if (p.inner == 1) {
+        const std::int64_t place = place_of_max(column, p.extent);
+        write(at, place, column[place]);
+        continue;
+      }
       std::int64_t best = 0;
       for (std::int64_t e = 1; e < p.extent; ++e) {
         const T value = column[e * p.inner];

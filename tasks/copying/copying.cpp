@@ -4,7 +4,6 @@
 
 #include "kernels/common/philox.h"
 #include "tensor/error.h"
-#include "tensor/functions/reduce.h"
 #include "tensor/rng.h"
 
 namespace basin::tasks {
@@ -18,8 +17,8 @@ class CopyingMetrics final : public MetricAccumulator {
  public:
   explicit CopyingMetrics(std::int64_t symbols) : hits_(static_cast<std::size_t>(symbols), 0) {}
 
-  void add(const Tensor& logits, const Batch& batch, double) override {
-    const std::vector<std::int64_t> predicted = argmax(logits, -1).to_vector<std::int64_t>();
+  void add(const Tensor& tokens, const Batch& batch, double) override {
+    const std::vector<std::int64_t> predicted = tokens.to_vector<std::int64_t>();
     const std::vector<std::int64_t> wanted = batch.targets.to_vector<std::int64_t>();
     const auto length = static_cast<std::size_t>(batch.targets.size(1));
     const std::size_t first = length - hits_.size();  // prefix and marker come before

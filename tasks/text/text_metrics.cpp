@@ -2,12 +2,10 @@
 
 #include <numbers>
 
-#include "tensor/functions/reduce.h"
-
 namespace basin::tasks {
 
-void TextMetrics::add(const Tensor& logits, const Batch& batch, double loss_sum) {
-  const std::vector<std::int64_t> predicted = argmax(logits, -1).to_vector<std::int64_t>();
+void TextMetrics::add(const Tensor& tokens, const Batch& batch, double loss_sum) {
+  const std::vector<std::int64_t> predicted = tokens.to_vector<std::int64_t>();
   const std::vector<std::int64_t> targets = batch.targets.to_vector<std::int64_t>();
   const std::vector<std::int64_t> bytes = batch.bytes.to_vector<std::int64_t>();
   for (std::size_t n = 0; n < targets.size(); ++n) {

@@ -10,7 +10,7 @@ namespace basin::tasks {
 /// token is the right one). Reads Batch::bytes.
 class TextMetrics final : public MetricAccumulator {
  public:
-  void add(const Tensor& logits, const Batch& batch, double loss_sum) override;
+  void add(const Tensor& tokens, const Batch& batch, double loss_sum) override;
   std::vector<Metric> result() const override;
 
  private:

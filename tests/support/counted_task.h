@@ -55,9 +55,10 @@ class CountedTask final : public tasks::Task {
  private:
   class Sum final : public tasks::MetricAccumulator {
    public:
-    void add(const Tensor& logits, const tasks::Batch& batch, double loss_sum) override {
+    void add(const Tensor& predicted, const tasks::Batch& batch, double loss_sum) override {
       sum_ += loss_sum;
-      rows_ += logits.size(0) == batch.tokens.size(0) ? static_cast<double>(logits.size(0)) : 0.0;
+      rows_ +=
+          predicted.shape() == batch.tokens.shape() ? static_cast<double>(predicted.size(0)) : 0.0;
     }
     std::vector<tasks::Metric> result() const override {
       return {{"loss sum", sum_}, {"rows", rows_}};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tensor/error.h"
+#include "tensor/functions/reduce.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/same_bits.h"
 
@@ -182,7 +183,7 @@ TEST(CopyingMetrics, CountSymbolsSequencesAndPositions) {
   const auto metrics = task->metrics();
   const Batch batch = task->batch(Split::validation, first(4));
   // Sample 1 misses its first symbol, sample 2 the last two.
-  metrics->add(logits_with_errors(batch, 12, {{1, 5}, {2, 7}, {2, 8}}), batch, 0.0);
+  metrics->add(argmax(logits_with_errors(batch, 12, {{1, 5}, {2, 7}, {2, 8}}), -1), batch, 0.0);
   auto result = metrics->result();
   EXPECT_EQ(result.front().name, "second-half token accuracy");
   EXPECT_DOUBLE_EQ(result.front().value, 13.0 / 16);
@@ -192,7 +193,7 @@ TEST(CopyingMetrics, CountSymbolsSequencesAndPositions) {
 
   // A second batch of another size is added, not averaged.
   const Batch more = task->batch(Split::validation, first(1));
-  metrics->add(logits_with_errors(more, 12, {}), more, 0.0);
+  metrics->add(argmax(logits_with_errors(more, 12, {}), -1), more, 0.0);
   result = metrics->result();
   EXPECT_DOUBLE_EQ(result.front().value, 17.0 / 20);
   EXPECT_DOUBLE_EQ(value_of(result, "exact-sequence rate"), 3.0 / 5);
@@ -203,7 +204,7 @@ TEST(CopyingMetrics, MistakesWhereNothingIsAskedDoNotCount) {
   const auto task = make(10, 12);
   const auto metrics = task->metrics();
   const Batch batch = task->batch(Split::validation, first(3));
-  metrics->add(logits_with_errors(batch, 12, {{0, 0}, {1, 3}, {2, 4}}), batch, 0.0);
+  metrics->add(argmax(logits_with_errors(batch, 12, {{0, 0}, {1, 3}, {2, 4}}), -1), batch, 0.0);
   EXPECT_DOUBLE_EQ(metrics->result().front().value, 1.0);
 }
 

@@ -12,6 +12,7 @@
 #include "tasks/tokenizers/character_tokenizer.h"
 #include "tasks/tokenizers/gpt2_tokenizer.h"
 #include "tensor/error.h"
+#include "tensor/functions/reduce.h"
 #include "tests/support/bpe_reference.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_folder.h"
@@ -272,7 +273,7 @@ TEST(TextTokens, MetricsCountBytesAndTokens) {
   }
   const Tensor logits = Tensor::from<float>({1, 16, 257}, scores);
   const auto metrics = task->metrics();
-  metrics->add(logits, batch, 36 * std::log(2.0));
+  metrics->add(argmax(logits, -1), batch, 36 * std::log(2.0));
   const std::vector<Metric> result = metrics->result();
   ASSERT_EQ(result.size(), 3u);
   EXPECT_EQ(result[0].name, "bits per byte");

@@ -152,13 +152,13 @@ TEST(TextMetrics, BitsPerByteIsTheLossPerCountedByteInBits) {
   write_bytes(folder / "text", some_bytes(1000));
   const auto task = make(folder / "text", 64);  // 99 targets: 64, and 35 with 29 of padding
   const auto metrics = task->metrics();
-  const Tensor logits = Tensor::zeros({1, 64, 256}, DType::f32);
+  const Tensor predicted = Tensor::zeros({1, 64}, DType::i64);
   const Batch whole = task->batch(Split::validation, one(0));
   const Batch last = task->batch(Split::validation, one(1));
-  metrics->add(logits, whole, 64 * std::log(4.0));
+  metrics->add(predicted, whole, 64 * std::log(4.0));
   EXPECT_EQ(metrics->result().front().name, "bits per byte");
   EXPECT_DOUBLE_EQ(metrics->result().front().value, 2.0);
-  metrics->add(logits, last, 35 * std::log(2.0));
+  metrics->add(predicted, last, 35 * std::log(2.0));
   EXPECT_DOUBLE_EQ(metrics->result().front().value, (64 * 2.0 + 35 * 1.0) / 99);
   EXPECT_FALSE(task->higher_is_better());
 }

@@ -46,10 +46,15 @@ double least_elements(const Configuration& c, bool training) {
   const double mlp = 2.0 * static_cast<double>(c.mlp_ratio) * width * width;
   const double weights = tables * vocabulary * width + static_cast<double>(c.layers) * mlp;
   const std::int64_t examples = c.micro_batch > 0 ? std::min(c.micro_batch, c.batch) : c.batch;
-  const double logits = static_cast<double>(examples * c.length) * vocabulary;
+  // Of the blocks a training step keeps the inputs of norms, products and the MLP, or where blocks
+  // are computed again their inputs alone.
+  const double tokens = static_cast<double>(examples) * static_cast<double>(c.length);
+  const double kept = c.recompute ? 1.0 : 4.0 + 2.0 * static_cast<double>(c.mlp_ratio);
+  const double activations =
+      tokens * width * (training ? kept * static_cast<double>(c.layers) : 2.0);
   // Gradients, and two running averages but for sgd.
   const double copies = !training ? 1.0 : c.optimizer == nn::OptimizerKind::sgd ? 2.0 : 4.0;
-  return copies * weights + logits;
+  return copies * weights + activations;
 }
 
 }  // namespace
