@@ -133,11 +133,11 @@ Status binary_backward_target(const BinaryBackward& p, const CpuContext& context
 
 Status affine_target(const Affine& p, const CpuContext& context) {
   return dispatch_floating(p.dtype, [&]<class T>(T) {
-    const T* x = static_cast<const T*>(p.x);
-    T* y = static_cast<T*>(p.y);
-    const T scale = static_cast<T>(p.scale);
-    const T shift = static_cast<T>(p.shift);
     for_ranges(context, p.count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      const T* x = static_cast<const T*>(p.x);
+      T* y = static_cast<T*>(p.y);
+      const T scale = static_cast<T>(p.scale);  // local: a store to y cannot change it
+      const T shift = static_cast<T>(p.shift);
       for (std::int64_t i = begin; i < end; ++i) {
         y[i] = scale * x[i] + shift;
       }

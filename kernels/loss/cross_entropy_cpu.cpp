@@ -68,6 +68,14 @@ Status cross_entropy_forward_target(const CrossEntropyForward& p, const CpuConte
   });
 }
 
+// Numbers by value: a store to dx could change one that is read through a reference.
+template <class T>
+void slope_row(const T* x, T* dx, std::int64_t classes, T lse, T scale, T even) {
+  for (std::int64_t c = 0; c < classes; ++c) {
+    dx[c] = scale * (exp_of(x[c] - lse) - even);
+  }
+}
+
 Status cross_entropy_backward_target(const CrossEntropyBackward& p, const CpuContext& context) {
   if (const Status status = check_targets(p); !status.ok()) {
     return status;
@@ -85,10 +93,7 @@ Status cross_entropy_backward_target(const CrossEntropyBackward& p, const CpuCon
                      std::fill(dx, dx + p.classes, T(0));
                      continue;
                    }
-                   const T lse = static_cast<const T*>(p.lse)[r];
-                   for (std::int64_t c = 0; c < p.classes; ++c) {
-                     dx[c] = scale * (exp_of(x[c] - lse) - even);
-                   }
+                   slope_row(x, dx, p.classes, static_cast<const T*>(p.lse)[r], scale, even);
                    dx[p.targets[r]] -= scale * hit;
                  }
                });

@@ -11,21 +11,24 @@
 HWY_BEFORE_NAMESPACE();
 namespace basin::kernels::HWY_NAMESPACE {
 
+// Numbers by value: see adamw_cpu.cpp.
+template <class T, bool kNesterov>
+void update(T* parameter, const T* gradient, T* u, std::int64_t count, T scale, T decay, T rate,
+            T momentum) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const T g = scale * gradient[i] + decay * parameter[i];
+    u[i] = momentum * u[i] + g;
+    parameter[i] -= rate * (kNesterov ? g + momentum * u[i] : u[i]);
+  }
+}
+
 Status sgd_target(const Sgd& p, const CpuContext& context) {
   return dispatch_floating(p.dtype, [&]<class T>(T) {
-    T* parameter = static_cast<T*>(p.parameter);
-    const T* gradient = static_cast<const T*>(p.gradient);
-    T* u = static_cast<T*>(p.u);
-    const T scale = static_cast<T>(p.gradient_scale);
-    const T decay = static_cast<T>(p.weight_decay);
-    const T rate = static_cast<T>(p.lr);
-    const T momentum = static_cast<T>(p.momentum);
+    const auto run = p.nesterov ? update<T, true> : update<T, false>;
     for_ranges(context, p.count, 16384, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const T g = scale * gradient[i] + decay * parameter[i];
-        u[i] = momentum * u[i] + g;
-        parameter[i] -= rate * (p.nesterov ? g + momentum * u[i] : u[i]);
-      }
+      run(static_cast<T*>(p.parameter) + begin, static_cast<const T*>(p.gradient) + begin,
+          static_cast<T*>(p.u) + begin, end - begin, static_cast<T>(p.gradient_scale),
+          static_cast<T>(p.weight_decay), static_cast<T>(p.lr), static_cast<T>(p.momentum));
     });
     return Status{};
   });
