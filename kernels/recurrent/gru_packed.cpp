@@ -31,21 +31,23 @@ void forward(const GruForward& p, const CpuContext& context) {
       const Left<T> before{t > 0 ? h - W : h, item, 1};
       step<3>(
           end - begin, W, W, t > 0 ? W : 0, before, packed,
-          [&](std::int64_t b, const Units<T>& units, const T* sums) HWY_ATTR {
-            const auto x_part = [&](std::int64_t gate)
-                                    HWY_ATTR { return units.load(x + 3 * b * item + gate * W); };
-            const auto a = [&](std::int64_t gate) HWY_ATTR {
-              return hn::Add(units.load(bias + gate * W), hn::Load(d, sums + gate * kLanesOf<T>));
-            };
-            const auto r = sigmoid_vector(d, hn::Add(x_part(0), a(0)));
-            const auto z = sigmoid_vector(d, hn::Add(x_part(1), a(1)));
-            const auto a_n = a(2);
-            const auto n = tanh_vector(d, hn::MulAdd(r, a_n, x_part(2)));
-            T* of_item = saved + 4 * b * item;
-            units.store(r, of_item);
-            units.store(z, of_item + W);
-            units.store(n, of_item + 2 * W);
-            units.store(a_n, of_item + 3 * W);
+          [&](std::int64_t b, const auto& units, T* sums) HWY_ATTR {
+            for (const std::int64_t gate : {0, 1}) {  // r, z
+              T* sum = sums + gate * kLanesOf<T>;
+              const auto a = hn::Add(units.load(bias + gate * W), hn::Load(d, sum));
+              const auto value =
+                  sigmoid_vector(d, hn::Add(units.load(x + 3 * b * item + gate * W), a));
+              hn::Store(value, d, sum);
+              units.store(value, saved + 4 * b * item + gate * W);
+            }
+          },
+          [&](std::int64_t b, const auto& units, const T* sums) HWY_ATTR {
+            const auto r = hn::Load(d, sums);
+            const auto z = hn::Load(d, sums + kLanesOf<T>);
+            const auto a_n = hn::Add(units.load(bias + 2 * W), hn::Load(d, sums + 2 * kLanesOf<T>));
+            const auto n = tanh_vector(d, hn::MulAdd(r, a_n, units.load(x + 3 * b * item + 2 * W)));
+            units.store(n, saved + 4 * b * item + 2 * W);
+            units.store(a_n, saved + 4 * b * item + 3 * W);
             auto state = hn::Mul(hn::Sub(hn::Set(d, T(1)), z), n);
             if (t > 0) {
               state = hn::MulAdd(z, units.load(h + b * item - W), state);
@@ -78,7 +80,7 @@ void backward(const GruBackward& p, const CpuContext& context) {
       T* da = static_cast<T*>(p.da) + 3 * at;
       const Left<T> later{last ? da : da + 3 * W, 3 * item, 1};
       step<1>(end - begin, W, 3 * W, last ? 0 : 3 * W, later, packed,
-              [&](std::int64_t b, const Units<T>& units, const T* sums) HWY_ATTR {
+              [&](std::int64_t b, const auto& units, T* sums) HWY_ATTR {
                 const auto one = hn::Set(d, T(1));
                 const T* of_item = saved + 4 * b * item;
                 const auto r = units.load(of_item);

@@ -28,29 +28,37 @@ void forward(const LstmForward& p, const CpuContext& context) {
       T* gates = static_cast<T*>(p.gates) + 4 * at;
       T* c = static_cast<T*>(p.c) + at;
       T* h = static_cast<T*>(p.h) + at;
+      const std::int64_t next = t + 1 < p.L ? 4 * W : 0;
       const Left<T> before{t > 0 ? h - W : h, item, 1};
-      step<4>(end - begin, W, W, t > 0 ? W : 0, before, packed,
-              [&](std::int64_t b, const Units<T>& units, const T* sums) HWY_ATTR {
-                const auto a = [&](std::int64_t gate) HWY_ATTR {
-                  return hn::Add(units.load(x + 4 * b * item + gate * W),
-                                 hn::Load(d, sums + gate * kLanesOf<T>));
-                };
-                const auto i = sigmoid_vector(d, a(0));
-                const auto f = sigmoid_vector(d, a(1));
-                const auto g = tanh_vector(d, a(2));
-                const auto o = sigmoid_vector(d, a(3));
-                T* of_item = gates + 4 * b * item;
-                units.store(i, of_item);
-                units.store(f, of_item + W);
-                units.store(g, of_item + 2 * W);
-                units.store(o, of_item + 3 * W);
-                auto cell = hn::Mul(i, g);
-                if (t > 0) {
-                  cell = hn::MulAdd(f, units.load(c + b * item - W), cell);
-                }
-                units.store(cell, c + b * item);
-                units.store(hn::Mul(o, tanh_vector(d, cell)), h + b * item);
-              });
+      step<4>(
+          end - begin, W, W, t > 0 ? W : 0, before, packed,
+          [&](std::int64_t b, const auto& units, T* sums) HWY_ATTR {
+            const auto gate = [&](std::int64_t number, auto&& function) HWY_ATTR {
+              const std::int64_t at_gate = 4 * b * item + number * W;
+              T* sum = sums + number * kLanesOf<T>;
+              units.expect(x + at_gate + next);
+              units.expect(gates + at_gate + next);
+              const auto value = function(d, hn::Add(units.load(x + at_gate), hn::Load(d, sum)));
+              hn::Store(value, d, sum);
+              units.store(value, gates + at_gate);
+            };
+            const auto sigmoid = [](auto tag, auto a) HWY_ATTR { return sigmoid_vector(tag, a); };
+            const auto tanh = [](auto tag, auto a) HWY_ATTR { return tanh_vector(tag, a); };
+            gate(0, sigmoid);
+            gate(1, sigmoid);
+            gate(2, tanh);
+            gate(3, sigmoid);
+          },
+          [&](std::int64_t b, const auto& units, const T* sums) HWY_ATTR {
+            const auto gate = [&](std::int64_t number)
+                                  HWY_ATTR { return hn::Load(d, sums + number * kLanesOf<T>); };
+            auto cell = hn::Mul(gate(0), gate(2));
+            if (t > 0) {
+              cell = hn::MulAdd(gate(1), units.load(c + b * item - W), cell);
+            }
+            units.store(cell, c + b * item);
+            units.store(hn::Mul(gate(3), tanh_vector(d, cell)), h + b * item);
+          });
     }
   });
 }
@@ -74,7 +82,7 @@ void backward(const LstmBackward& p, const CpuContext& context) {
       T* dx = static_cast<T*>(p.dx) + 4 * at;
       const Left<T> later{last ? dx : dx + 4 * W, 4 * item, 1};
       step<1>(end - begin, W, 4 * W, last ? 0 : 4 * W, later, packed,
-              [&](std::int64_t b, const Units<T>& units, const T* sums) HWY_ATTR {
+              [&](std::int64_t b, const auto& units, T* sums) HWY_ATTR {
                 const auto one = hn::Set(d, T(1));
                 const T* of_item = gates + 4 * b * item;
                 const auto i = units.load(of_item);

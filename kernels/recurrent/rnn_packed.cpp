@@ -25,7 +25,7 @@ void forward(const RnnForward& p, const CpuContext& context) {
       T* h = static_cast<T*>(p.h) + begin * item + t * W;
       const Left<T> before{t > 0 ? h - W : h, item, 1};
       step<1>(end - begin, W, W, t > 0 ? W : 0, before, packed,
-              [&](std::int64_t b, const Units<T>& units, const T* sums) HWY_ATTR {
+              [&](std::int64_t b, const auto& units, T* sums) HWY_ATTR {
                 const auto a = hn::Add(units.load(x + b * item), hn::Load(d, sums));
                 units.store(p.nonlinearity == Nonlinearity::tanh
                                 ? tanh_vector(d, a)
@@ -52,7 +52,7 @@ void backward(const RnnBackward& p, const CpuContext& context) {
       T* dx = static_cast<T*>(p.dx) + at;
       const Left<T> later{last ? dx : dx + W, item, 1};
       step<1>(end - begin, W, W, last ? 0 : W, later, packed,
-              [&](std::int64_t b, const Units<T>& units, const T* sums) HWY_ATTR {
+              [&](std::int64_t b, const auto& units, T* sums) HWY_ATTR {
                 const auto total = hn::Add(units.load(dh + b * item), hn::Load(d, sums));
                 const auto state = units.load(h + b * item);
                 const auto one = hn::Set(d, T(1));

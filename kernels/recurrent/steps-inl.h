@@ -5,7 +5,8 @@
 // backward step), each a sum over k of A(item, k) B(k, unit). A panel holds the columns of B for a
 // few units so that all sums of a unit come out of the same block of registers. With few items the
 // columns, not the rows, must supply the independent chains of additions that keep the arithmetic
-// busy: a panel is up to four vectors wide, where a plain product has two.
+// busy: where there are enough registers, a panel is four vectors wide, not two as in a plain
+// product.
 #if defined(BASIN_KERNELS_RECURRENT_STEPS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef BASIN_KERNELS_RECURRENT_STEPS_INL_H_
 #undef BASIN_KERNELS_RECURRENT_STEPS_INL_H_
@@ -24,21 +25,23 @@ namespace basin::kernels::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Vectors side by side in a panel: the gates of one vector of units, or four vectors of units.
+/// Vectors side by side in a panel, the gates of one vector of units or, with one sum, several
+/// vectors of units; and items of a block. 32 registers hold 6 x 4 sums, four of B and one of A; 16
+/// registers 6 x 2, 4 x 3 or 2 x 4.
+#if HWY_TARGET <= HWY_AVX3
 template <int Sums>
 inline constexpr int kStepVectors = Sums == 1 ? 4 : Sums;
-
-/// Items of a block. 32 registers hold 6 x 4 sums, four of B and one of A; 16 registers 4 x 3 or
-/// 2 x 4.
 template <int Sums>
-#if HWY_TARGET <= HWY_AVX3
 inline constexpr int kStepRows = 6;
 #else
-inline constexpr int kStepRows = kStepVectors<Sums> == 3 ? 4 : 2;
+template <int Sums>
+inline constexpr int kStepVectors = Sums == 1 ? 2 : Sums;
+template <int Sums>
+inline constexpr int kStepRows = Sums == 1 ? 6 : (Sums == 3 ? 4 : 2);
 #endif
 
-/// Up to one vector of neighbouring units.
-template <class T>
+/// One vector of neighbouring units, or, not `kWhole`, the beginning of one.
+template <class T, bool kWhole>
 struct Units {
   std::int64_t first;
   std::int64_t count;
@@ -47,13 +50,18 @@ struct Units {
   /// Row `row` of an array with one number per unit; 0 beyond the last unit.
   HWY_INLINE hn::Vec<D> load(const T* row) const {
     const D d;
-    return count == kLanesOf<T>
-               ? hn::LoadU(d, row + first)
-               : hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(count)), d, row + first);
+    if constexpr (kWhole) {
+      return hn::LoadU(d, row + first);
+    } else {
+      return hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(count)), d, row + first);
+    }
   }
+  /// Has the memory of a later load or store fetched: a step goes to other pages than the one
+  /// before it, where the machine foresees nothing.
+  HWY_INLINE void expect(const T* row) const { __builtin_prefetch(row + first); }
   HWY_INLINE void store(hn::Vec<D> value, T* row) const {
     const D d;
-    if (count == kLanesOf<T>) {
+    if constexpr (kWhole) {
       hn::StoreU(value, d, row + first);
     } else {
       hn::BlendedStore(value, hn::FirstN(d, static_cast<std::size_t>(count)), d, row + first);
@@ -117,27 +125,40 @@ HWY_NOINLINE void panel_sums(std::int64_t rows, std::int64_t depth, const Left<T
   product_block<R, V>(depth, a, panel, kRow, sums, kRow, kRow, Update<T>{T(1), T(0)});
 }
 
-/// One step of `rows` items: calls `cell(row, units, sums)` for every item and vector of units,
-/// with `Sums` vectors of sums. `used` is the number of rows of B that take part: all of them, or 0
-/// in the first step, which has no state before it.
+// Calls cell(row, units, sums) for the items [begin, end) and all vectors of units of a panel.
 template <int Sums, class T, class Cell>
+HWY_INLINE void for_units(std::int64_t begin, std::int64_t end, std::int64_t first,
+                          std::int64_t width, T* sums, const Cell& cell) {
+  const std::int64_t last = std::min(width, first + kStepUnits<Sums, T>);
+  const std::int64_t whole = last - (last - first) % kLanesOf<T>;
+  for (std::int64_t row = begin; row < end; ++row, sums += kStepVectors<Sums> * kLanesOf<T>) {
+    T* of_units = sums;
+    for (std::int64_t unit = first; unit < whole; unit += kLanesOf<T>) {
+      cell(row, Units<T, true>{unit, kLanesOf<T>}, of_units);
+      of_units += Sums * kLanesOf<T>;
+    }
+    if (whole < last) {
+      cell(row, Units<T, false>{whole, last - whole}, of_units);
+    }
+  }
+}
+
+/// One step of `rows` items: calls `cell(row, units, sums)` for every item and vector of units,
+/// with `Sums` vectors of sums, which the cell may overwrite. Of several cells each is called for
+/// all items of a block before the next: what hangs on a long chain of operations is split, so that
+/// the chains of the items overlap. `used` is the number of rows of B that take part: all of them,
+/// or 0 in the first step, which has no state before it.
+template <int Sums, class T, class... Cells>
 HWY_INLINE void step(std::int64_t rows, std::int64_t width, std::int64_t depth, std::int64_t used,
-                     const Left<T>& a, const T* packed, const Cell& cell) {
+                     const Left<T>& a, const T* packed, const Cells&... cells) {
   constexpr int kRows = kStepRows<Sums>;
   constexpr std::int64_t kRow = kStepVectors<Sums> * kLanesOf<T>;
   HWY_ALIGN T sums[kRows * kRow];
   for (std::int64_t first = 0; first < width; first += kStepUnits<Sums, T>) {
     for (std::int64_t r = 0; r < rows; r += kRows) {
-      const std::int64_t block = std::min<std::int64_t>(kRows, rows - r);
-      panel_sums<kRows, kStepVectors<Sums>>(block, used, a.at(r, 0), packed, sums);
-      for (std::int64_t i = 0; i < block; ++i) {
-        const T* of_units = sums + i * kRow;
-        const std::int64_t end = std::min(width, first + kStepUnits<Sums, T>);
-        for (std::int64_t unit = first; unit < end; unit += kLanesOf<T>) {
-          cell(r + i, Units<T>{unit, std::min(kLanesOf<T>, end - unit)}, of_units);
-          of_units += Sums * kLanesOf<T>;
-        }
-      }
+      const std::int64_t end = std::min<std::int64_t>(rows, r + kRows);
+      panel_sums<kRows, kStepVectors<Sums>>(end - r, used, a.at(r, 0), packed, sums);
+      (for_units<Sums>(r, end, first, width, sums, cells), ...);
     }
     packed += depth * kRow;
   }
