@@ -20,7 +20,7 @@ void forward(const GruForward& p, const CpuContext& context) {
   const std::int64_t item = p.L * W;
   const T* bias = static_cast<const T*>(p.bias);
   T* packed = static_cast<T*>(p.workspace);
-  pack_steps<3>(StepWeights<T>{static_cast<const T*>(p.weight), W, 1, W * W}, W, W, packed,
+  pack_steps<3>(StepWeights<T>{static_cast<const T*>(p.weight), W, 1, W * W}, W, W, p.L, packed,
                 context);
   for_items(context, p.B, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = 0; t < p.L; ++t) {
@@ -67,7 +67,7 @@ void backward(const GruBackward& p, const CpuContext& context) {
   // The gradient by h_t from later steps comes through W, which is the product, and through z
   // directly: (B, W).
   T* direct = packed + step_panels_size<1, T>(W, 3 * W);
-  pack_steps<1>(StepWeights<T>{static_cast<const T*>(p.weight), 1, W, 0}, W, 3 * W, packed,
+  pack_steps<1>(StepWeights<T>{static_cast<const T*>(p.weight), 1, W, 0}, W, 3 * W, p.L, packed,
                 context);
   for_items(context, p.B, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = p.L - 1; t >= 0; --t) {

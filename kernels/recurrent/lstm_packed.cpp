@@ -19,7 +19,7 @@ void forward(const LstmForward& p, const CpuContext& context) {
   const std::int64_t W = p.width;
   const std::int64_t item = p.L * W;
   T* packed = static_cast<T*>(p.workspace);
-  pack_steps<4>(StepWeights<T>{static_cast<const T*>(p.weight), W, 1, W * W}, W, W, packed,
+  pack_steps<4>(StepWeights<T>{static_cast<const T*>(p.weight), W, 1, W * W}, W, W, p.L, packed,
                 context);
   for_items(context, p.B, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = 0; t < p.L; ++t) {
@@ -70,7 +70,7 @@ void backward(const LstmBackward& p, const CpuContext& context) {
   const std::int64_t item = p.L * W;
   T* packed = static_cast<T*>(p.workspace);
   T* later_c = packed + step_panels_size<1, T>(W, 4 * W);  // (B, W)
-  pack_steps<1>(StepWeights<T>{static_cast<const T*>(p.weight), 1, W, 0}, W, 4 * W, packed,
+  pack_steps<1>(StepWeights<T>{static_cast<const T*>(p.weight), 1, W, 0}, W, 4 * W, p.L, packed,
                 context);
   for_items(context, p.B, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = p.L - 1; t >= 0; --t) {

@@ -18,7 +18,8 @@ void forward(const RnnForward& p, const CpuContext& context) {
   const std::int64_t W = p.width;
   const std::int64_t item = p.L * W;
   T* packed = static_cast<T*>(p.workspace);
-  pack_steps<1>(StepWeights<T>{static_cast<const T*>(p.weight), W, 1, 0}, W, W, packed, context);
+  pack_steps<1>(StepWeights<T>{static_cast<const T*>(p.weight), W, 1, 0}, W, W, p.L, packed,
+                context);
   for_items(context, p.B, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = 0; t < p.L; ++t) {
       const T* x = static_cast<const T*>(p.x) + begin * item + t * W;
@@ -42,7 +43,8 @@ void backward(const RnnBackward& p, const CpuContext& context) {
   const std::int64_t W = p.width;
   const std::int64_t item = p.L * W;
   T* packed = static_cast<T*>(p.workspace);
-  pack_steps<1>(StepWeights<T>{static_cast<const T*>(p.weight), 1, W, 0}, W, W, packed, context);
+  pack_steps<1>(StepWeights<T>{static_cast<const T*>(p.weight), 1, W, 0}, W, W, p.L, packed,
+                context);
   for_items(context, p.B, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = p.L - 1; t >= 0; --t) {
       const bool last = t + 1 == p.L;

@@ -91,10 +91,14 @@ constexpr std::int64_t step_panels_size(std::int64_t width, std::int64_t depth) 
   return step_panels<Sums, T>(width) * depth * kStepVectors<Sums> * kLanesOf<T>;
 }
 
-/// Packs B (depth x width units); missing units become 0.
+/// Packs B (depth x width units) for `steps` steps, of which the first needs none; missing units
+/// become 0.
 template <int Sums, class T>
-void pack_steps(const StepWeights<T>& b, std::int64_t width, std::int64_t depth, T* to,
-                const CpuContext& context) {
+void pack_steps(const StepWeights<T>& b, std::int64_t width, std::int64_t depth, std::int64_t steps,
+                T* to, const CpuContext& context) {
+  if (steps < 2) {
+    return;
+  }
   constexpr std::int64_t kRow = kStepVectors<Sums> * kLanesOf<T>;
   context.pool->run(step_panels<Sums, T>(width), [&](std::int64_t panel) {
     for (std::int64_t v = 0; v < kStepVectors<Sums>; ++v) {
@@ -165,15 +169,16 @@ HWY_INLINE void step(std::int64_t rows, std::int64_t width, std::int64_t depth, 
 }
 
 /// Calls `function(begin, end)` for pieces of the B batch items. An item has the same bits whatever
-/// items go with it, so, other than elsewhere, the pieces may follow the number of threads: as many
-/// items as possible should share a reading of the weights.
+/// items go with it, so, other than elsewhere, the pieces may follow the number of threads. Two
+/// items are the fewest worth a thread: one alone takes as long, reading the weights.
 template <class F>
 void for_items(const CpuContext& context, std::int64_t B, F&& function) {
+  constexpr std::int64_t kFewest = 2;
   constexpr std::int64_t kMost = 24;
   const std::int64_t threads = context.pool->threads();
   const std::int64_t rounds = (B + kMost * threads - 1) / (kMost * threads);
   const std::int64_t pieces = std::max<std::int64_t>(1, rounds * threads);
-  for_ranges(context, B, std::max<std::int64_t>(1, (B + pieces - 1) / pieces), function);
+  for_ranges(context, B, std::max(kFewest, (B + pieces - 1) / pieces), function);
 }
 
 }  // namespace basin::kernels::HWY_NAMESPACE
