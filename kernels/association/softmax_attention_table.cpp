@@ -99,25 +99,13 @@ void hide_keys(const Problem& s, void* const* d, DType dtype) {
   fill_hidden(s, d[2], dtype, s.Dv, nan);
 }
 
-// What every variant in every dtype can work with.
-template <class F>
-std::int64_t most_bytes(F&& workspace) {
-  std::int64_t most = 0;
-  for (const DType dtype : {DType::f32, DType::f64}) {
-    for (const int variant : {0, 1, 2, 3}) {
-      most = std::max(most, workspace(dtype, variant));
-    }
-  }
-  return most;
-}
-
 KernelCase forward_case(const Problem& s, const CpuContext& machine) {
   KernelCase result;
   result.name = s.name;
   result.buffers = buffers(s, Role::output);
   std::vector<void*> nowhere(result.buffers.size());
   result.buffers.push_back(
-      workspace_bytes("workspace", most_bytes([&](DType dtype, int variant) {
+      workspace_bytes("workspace", most_bytes(3, [&](DType dtype, int variant) {
                         return attention_forward_workspace(
                             forward_call(s, nowhere.data(), nullptr, dtype, variant), machine);
                       })));
@@ -212,11 +200,11 @@ KernelCase backward_case(const Problem& s, const CpuContext& machine) {
                                                {"dv", Role::output, s.extents(s.M, s.Dv)},
                                                {"dbeta", Role::output, {s.H}}});
   std::vector<void*> nowhere(result.buffers.size() + 1);
-  result.buffers.push_back(workspace_bytes("workspace", most_bytes([&](DType dtype, int variant) {
-                                             return attention_backward_workspace(
-                                                 backward_call(s, nowhere.data(), dtype, variant),
-                                                 machine);
-                                           })));
+  result.buffers.push_back(
+      workspace_bytes("workspace", most_bytes(3, [&](DType dtype, int variant) {
+                        return attention_backward_workspace(
+                            backward_call(s, nowhere.data(), dtype, variant), machine);
+                      })));
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
     hide_keys(s, d, dtype);
     const AttentionForward sizes = forward_call(s, d, nullptr, dtype, 1);

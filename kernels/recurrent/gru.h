@@ -13,22 +13,25 @@ namespace basin::kernels {
 /// With x_t = W_ih u_t + b_ih made by the caller and a = W h_(t-1) + bias, both (3 width) in the
 /// order r, z, n: r, z = sigmoid(x + a), n = tanh(x_n + r a_n), h_t = (1 - z) n + z h_(t-1), h_0 =
 /// 0. x (B, L, 3 width), weight (3 width, width), bias (3 width), h (B, L, width); saved (B, L, 4
-/// width) receives r, z, n and a_n for the backward pass. All contiguous.
+/// width) receives r, z, n and a_n for the backward pass. All contiguous. f32 or f64. Variants as
+/// those of the Elman network (rnn.h).
 struct GruForward {
   const void* x;
   const void* weight;
   const void* bias;
   void* saved;
   void* h;
-  void* workspace;  ///< 3 B width elements
+  void* workspace;  ///< gru_forward_workspace() bytes, 64-byte aligned
   std::int64_t B, L, width;
   DType dtype;
+  int variant = 0;
 };
+std::int64_t gru_forward_workspace(const GruForward&);
 Status gru_forward(const GruForward&, const CpuContext&);
 
 /// dx (B, L, 3 width), the gradient by x, and da (B, L, 3 width), that by a, which differ in their
 /// n part by the factor r. The caller gets dweight = sum over b, t of da_t h_(t-1)^T and dbias =
-/// sum of da. `workspace` has room for 2 B width elements.
+/// sum of da.
 struct GruBackward {
   const void* weight;
   const void* saved;
@@ -36,10 +39,12 @@ struct GruBackward {
   const void* dh;
   void* dx;
   void* da;
-  void* workspace;
+  void* workspace;  ///< gru_backward_workspace() bytes, 64-byte aligned
   std::int64_t B, L, width;
   DType dtype;
+  int variant = 0;
 };
+std::int64_t gru_backward_workspace(const GruBackward&);
 Status gru_backward(const GruBackward&, const CpuContext&);
 
 }  // namespace basin::kernels

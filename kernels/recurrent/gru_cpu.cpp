@@ -4,7 +4,8 @@
 #include "kernels/common/dispatch.h"
 #include "kernels/common/math.h"
 #include "kernels/gemm/blas.h"
-#include "kernels/recurrent/gru.h"
+#include "kernels/recurrent/check.h"
+#include "kernels/recurrent/packed.h"
 
 namespace basin::kernels {
 
@@ -20,9 +21,22 @@ T sigmoid(T x) {
 
 }  // namespace
 
+std::int64_t gru_forward_workspace(const GruForward& p) {
+  return recurrence_variant(p) == 2
+             ? gru_forward_packed_workspace(p)
+             : static_cast<std::int64_t>(size_of(p.dtype)) * 3 * p.B * p.width;
+}
+
 Status gru_forward(const GruForward& p, const CpuContext& context) {
-  if (p.width <= 0) {
-    return Status::invalid("gru: width must be positive");
+  if (const Status status = check_recurrence(p, gru_forward_workspace(p)); !status.ok()) {
+    return status;
+  }
+  if (p.B == 0 || p.L == 0) {
+    return {};
+  }
+  if (recurrence_variant(p) == 2) {
+    gru_forward_packed(p, context);
+    return {};
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const std::int64_t W = p.width;
@@ -61,7 +75,23 @@ Status gru_forward(const GruForward& p, const CpuContext& context) {
   });
 }
 
+std::int64_t gru_backward_workspace(const GruBackward& p) {
+  return recurrence_variant(p) == 2
+             ? gru_backward_packed_workspace(p)
+             : static_cast<std::int64_t>(size_of(p.dtype)) * 2 * p.B * p.width;
+}
+
 Status gru_backward(const GruBackward& p, const CpuContext& context) {
+  if (const Status status = check_recurrence(p, gru_backward_workspace(p)); !status.ok()) {
+    return status;
+  }
+  if (p.B == 0 || p.L == 0) {
+    return {};
+  }
+  if (recurrence_variant(p) == 2) {
+    gru_backward_packed(p, context);
+    return {};
+  }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const std::int64_t W = p.width;
     const std::int64_t item = p.L * W;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -63,15 +64,29 @@ std::vector<CaseBuffer> inputs(const Problem& s) {
           {"bias", Role::input, {3 * s.width}}};
 }
 
+GruForward forward_call(const Problem& s, void* const* d, DType dtype, int variant) {
+  return {d[0], d[1], d[2], d[3], d[4], d[5], s.B, s.L, s.width, dtype, variant};
+}
+GruBackward backward_call(const Problem& s, void* const* d, DType dtype, int variant) {
+  return {d[1], d[4], d[5], d[3], d[6], d[7], d[8], s.B, s.L, s.width, dtype, variant};
+}
+
+std::int64_t forward_bytes(const Problem& s) {
+  void* const nowhere[6] = {};
+  return most_bytes(2, [&](DType dtype, int variant) {
+    return gru_forward_workspace(forward_call(s, nowhere, dtype, variant));
+  });
+}
+
 KernelCase forward_case(const Problem& s) {
   KernelCase result;
   result.name = extents_name({s.B, s.L, s.width});
   result.buffers = inputs(s);
   result.buffers.push_back({"saved", Role::output, {s.B, s.L, 4 * s.width}});
   result.buffers.push_back({"h", Role::output, {s.B, s.L, s.width}});
-  result.buffers.push_back({"recurrent", Role::workspace, {s.B, 3 * s.width}});
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
-    return gru_forward({d[0], d[1], d[2], d[3], d[4], d[5], s.B, s.L, s.width, dtype}, context);
+  result.buffers.push_back(workspace_bytes("workspace", forward_bytes(s)));
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+    return gru_forward(forward_call(s, d, dtype, variant), context);
   };
   result.reference = [s](void* const* d) {
     const auto W = static_cast<std::size_t>(s.width);
@@ -138,13 +153,17 @@ KernelCase backward_case(const Problem& s) {
   result.buffers.push_back({"h", Role::workspace, {s.B, s.L, s.width}});
   result.buffers.push_back({"dx", Role::output, {s.B, s.L, 3 * s.width}});
   result.buffers.push_back({"da", Role::output, {s.B, s.L, 3 * s.width}});
-  result.buffers.push_back({"workspace", Role::workspace, {3, s.B, s.width}});
+  void* const nowhere[9] = {};
+  const std::int64_t bytes = most_bytes(2, [&](DType dtype, int variant) {
+    return gru_backward_workspace(backward_call(s, nowhere, dtype, variant));
+  });
+  result.buffers.push_back(workspace_bytes("workspace", std::max(bytes, forward_bytes(s))));
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
-    return gru_forward({d[0], d[1], d[2], d[4], d[5], d[8], s.B, s.L, s.width, dtype}, context);
+    void* const arrays[] = {d[0], d[1], d[2], d[4], d[5], d[8]};
+    return gru_forward(forward_call(s, arrays, dtype, 0), context);
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
-    return gru_backward({d[1], d[4], d[5], d[3], d[6], d[7], d[8], s.B, s.L, s.width, dtype},
-                        context);
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+    return gru_backward(backward_call(s, d, dtype, variant), context);
   };
   result.reference = [s](void* const* d) {
     backward_definition(s, d, doubles(d[3]), doubles(d[6]), doubles(d[7]));
@@ -166,14 +185,16 @@ std::vector<KernelCase> cases(KernelCase (*make)(const Problem&)) {
 // f32: 11 steps, each a product over at most 33 numbers below 1 and exponentials of a few ulp.
 const RegisterKernel forward({"gru_forward",
                               "gated recurrent unit, gates r, z, n",
-                              {{1, "items", "16 batch items share one product per step"}},
+                              {{1, "items", "16 batch items share one product per step"},
+                               {2, "packed", "weights packed once, gates from registers"}},
                               [](const CpuContext&) { return cases(forward_case); },
                               2e-6,
                               1e-14});
 
 const RegisterKernel backward({"gru_backward",
                                "gradients of the gated recurrent unit by its two inputs",
-                               {{1, "items", "16 batch items share one product per step"}},
+                               {{1, "items", "16 batch items share one product per step"},
+                                {2, "packed", "weights packed once, gates from registers"}},
                                [](const CpuContext&) { return cases(backward_case); },
                                2e-6,
                                1e-14});

@@ -14,30 +14,34 @@ namespace basin::kernels {
 /// With a_t = x_t + W h_(t-1), (4 width) in the order i, f, g, o: i, f, o = sigmoid(a), g =
 /// tanh(a), c_t = f c_(t-1) + i g, h_t = o tanh(c_t), h_0 = c_0 = 0. x (B, L, 4 width), weight (4
 /// width, width), h and c (B, L, width); gates (B, L, 4 width) receives i, f, g, o for the backward
-/// pass and may be x. All contiguous.
+/// pass and may be x. All contiguous. f32 or f64. Variants as those of the Elman network (rnn.h).
 struct LstmForward {
   const void* x;
   const void* weight;
   void* gates;
   void* c;
   void* h;
+  void* workspace;  ///< lstm_forward_workspace() bytes, 64-byte aligned
   std::int64_t B, L, width;
   DType dtype;
+  int variant = 0;
 };
+std::int64_t lstm_forward_workspace(const LstmForward&);
 Status lstm_forward(const LstmForward&, const CpuContext&);
 
 /// dx (B, L, 4 width), the gradient by x; that of W is the product sum over b, t of dx_t h_(t-1)^T.
-/// `workspace` has room for 2 B width elements (the gradients by h and c that come from later).
 struct LstmBackward {
   const void* weight;
   const void* gates;
   const void* c;
   const void* dh;
   void* dx;
-  void* workspace;
+  void* workspace;  ///< lstm_backward_workspace() bytes, 64-byte aligned
   std::int64_t B, L, width;
   DType dtype;
+  int variant = 0;
 };
+std::int64_t lstm_backward_workspace(const LstmBackward&);
 Status lstm_backward(const LstmBackward&, const CpuContext&);
 
 }  // namespace basin::kernels

@@ -4,7 +4,8 @@
 #include "kernels/common/dispatch.h"
 #include "kernels/common/math.h"
 #include "kernels/gemm/blas.h"
-#include "kernels/recurrent/lstm.h"
+#include "kernels/recurrent/check.h"
+#include "kernels/recurrent/packed.h"
 
 namespace basin::kernels {
 
@@ -20,9 +21,20 @@ T sigmoid(T x) {
 
 }  // namespace
 
+std::int64_t lstm_forward_workspace(const LstmForward& p) {
+  return recurrence_variant(p) == 2 ? lstm_forward_packed_workspace(p) : 0;
+}
+
 Status lstm_forward(const LstmForward& p, const CpuContext& context) {
-  if (p.width <= 0) {
-    return Status::invalid("lstm: width must be positive");
+  if (const Status status = check_recurrence(p, lstm_forward_workspace(p)); !status.ok()) {
+    return status;
+  }
+  if (p.B == 0 || p.L == 0) {
+    return {};
+  }
+  if (recurrence_variant(p) == 2) {
+    lstm_forward_packed(p, context);
+    return {};
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const std::int64_t W = p.width;
@@ -62,7 +74,23 @@ Status lstm_forward(const LstmForward& p, const CpuContext& context) {
   });
 }
 
+std::int64_t lstm_backward_workspace(const LstmBackward& p) {
+  return recurrence_variant(p) == 2
+             ? lstm_backward_packed_workspace(p)
+             : static_cast<std::int64_t>(size_of(p.dtype)) * 2 * p.B * p.width;
+}
+
 Status lstm_backward(const LstmBackward& p, const CpuContext& context) {
+  if (const Status status = check_recurrence(p, lstm_backward_workspace(p)); !status.ok()) {
+    return status;
+  }
+  if (p.B == 0 || p.L == 0) {
+    return {};
+  }
+  if (recurrence_variant(p) == 2) {
+    lstm_backward_packed(p, context);
+    return {};
+  }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const std::int64_t W = p.width;
     const std::int64_t item = p.L * W;

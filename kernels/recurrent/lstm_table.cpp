@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -62,6 +63,20 @@ std::vector<CaseBuffer> inputs(const Problem& s) {
           {"weight", Role::input, {4 * s.width, s.width}, -range, range}};
 }
 
+LstmForward forward_call(const Problem& s, void* const* d, DType dtype, int variant) {
+  return {d[0], d[1], d[2], d[3], d[4], d[5], s.B, s.L, s.width, dtype, variant};
+}
+LstmBackward backward_call(const Problem& s, void* const* d, DType dtype, int variant) {
+  return {d[1], d[3], d[4], d[2], d[6], d[7], s.B, s.L, s.width, dtype, variant};
+}
+
+std::int64_t forward_bytes(const Problem& s) {
+  void* const nowhere[6] = {};
+  return most_bytes(2, [&](DType dtype, int variant) {
+    return lstm_forward_workspace(forward_call(s, nowhere, dtype, variant));
+  });
+}
+
 KernelCase forward_case(const Problem& s) {
   KernelCase result;
   result.name = extents_name({s.B, s.L, s.width});
@@ -69,8 +84,9 @@ KernelCase forward_case(const Problem& s) {
   result.buffers.push_back({"gates", Role::output, {s.B, s.L, 4 * s.width}});
   result.buffers.push_back({"c", Role::output, {s.B, s.L, s.width}});
   result.buffers.push_back({"h", Role::output, {s.B, s.L, s.width}});
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
-    return lstm_forward({d[0], d[1], d[2], d[3], d[4], s.B, s.L, s.width, dtype}, context);
+  result.buffers.push_back(workspace_bytes("workspace", forward_bytes(s)));
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+    return lstm_forward(forward_call(s, d, dtype, variant), context);
   };
   result.reference = [s](void* const* d) {
     const auto W = static_cast<std::size_t>(s.width);
@@ -136,12 +152,17 @@ KernelCase backward_case(const Problem& s) {
   result.buffers.push_back({"c", Role::workspace, {s.B, s.L, s.width}});
   result.buffers.push_back({"h", Role::workspace, {s.B, s.L, s.width}});
   result.buffers.push_back({"dx", Role::output, {s.B, s.L, 4 * s.width}});
-  result.buffers.push_back({"later", Role::workspace, {2, s.B, s.width}});
+  void* const nowhere[8] = {};
+  const std::int64_t bytes = most_bytes(2, [&](DType dtype, int variant) {
+    return lstm_backward_workspace(backward_call(s, nowhere, dtype, variant));
+  });
+  result.buffers.push_back(workspace_bytes("workspace", std::max(bytes, forward_bytes(s))));
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
-    return lstm_forward({d[0], d[1], d[3], d[4], d[5], s.B, s.L, s.width, dtype}, context);
+    void* const arrays[] = {d[0], d[1], d[3], d[4], d[5], d[7]};
+    return lstm_forward(forward_call(s, arrays, dtype, 0), context);
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
-    return lstm_backward({d[1], d[3], d[4], d[2], d[6], d[7], s.B, s.L, s.width, dtype}, context);
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+    return lstm_backward(backward_call(s, d, dtype, variant), context);
   };
   result.reference = [s](void* const* d) {
     backward_definition(s, doubles(d[0]), doubles(d[1]), doubles(d[2]), doubles(d[6]));
@@ -163,14 +184,16 @@ std::vector<KernelCase> cases(KernelCase (*make)(const Problem&)) {
 // f32: 11 steps, each a product over at most 33 numbers below 1 and exponentials of a few ulp.
 const RegisterKernel forward({"lstm_forward",
                               "long short-term memory, gates i, f, g, o",
-                              {{1, "items", "16 batch items share one product per step"}},
+                              {{1, "items", "16 batch items share one product per step"},
+                               {2, "packed", "weights packed once, gates from registers"}},
                               [](const CpuContext&) { return cases(forward_case); },
                               2e-6,
                               1e-14});
 
 const RegisterKernel backward({"lstm_backward",
                                "gradient of the long short-term memory by x",
-                               {{1, "items", "16 batch items share one product per step"}},
+                               {{1, "items", "16 batch items share one product per step"},
+                                {2, "packed", "weights packed once, gates from registers"}},
                                [](const CpuContext&) { return cases(backward_case); },
                                2e-6,
                                1e-14});

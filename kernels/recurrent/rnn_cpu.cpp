@@ -3,7 +3,8 @@
 #include "kernels/common/dispatch.h"
 #include "kernels/common/math.h"
 #include "kernels/gemm/blas.h"
-#include "kernels/recurrent/rnn.h"
+#include "kernels/recurrent/check.h"
+#include "kernels/recurrent/packed.h"
 
 namespace basin::kernels {
 
@@ -11,19 +12,22 @@ namespace {
 // Batch items that go through time together: their recurrent products are one matrix product.
 constexpr std::int64_t kItems = 16;
 
-template <class P>
-Status check(const P& p) {
-  if (p.B < 0 || p.L < 0) {
-    return Status::invalid("rnn: negative extent");
-  }
-  return p.width > 0 ? Status{} : Status::invalid("rnn: width must be positive");
-}
-
 }  // namespace
 
+std::int64_t rnn_forward_workspace(const RnnForward& p) {
+  return recurrence_variant(p) == 2 ? rnn_forward_packed_workspace(p) : 0;
+}
+
 Status rnn_forward(const RnnForward& p, const CpuContext& context) {
-  if (const Status status = check(p); !status.ok()) {
+  if (const Status status = check_recurrence(p, rnn_forward_workspace(p)); !status.ok()) {
     return status;
+  }
+  if (p.B == 0 || p.L == 0) {
+    return {};
+  }
+  if (recurrence_variant(p) == 2) {
+    rnn_forward_packed(p, context);
+    return {};
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const std::int64_t item = p.L * p.width;
@@ -57,9 +61,21 @@ Status rnn_forward(const RnnForward& p, const CpuContext& context) {
   });
 }
 
+std::int64_t rnn_backward_workspace(const RnnBackward& p) {
+  return recurrence_variant(p) == 2 ? rnn_backward_packed_workspace(p)
+                                    : static_cast<std::int64_t>(size_of(p.dtype)) * p.B * p.width;
+}
+
 Status rnn_backward(const RnnBackward& p, const CpuContext& context) {
-  if (const Status status = check(p); !status.ok()) {
+  if (const Status status = check_recurrence(p, rnn_backward_workspace(p)); !status.ok()) {
     return status;
+  }
+  if (p.B == 0 || p.L == 0) {
+    return {};
+  }
+  if (recurrence_variant(p) == 2) {
+    rnn_backward_packed(p, context);
+    return {};
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const std::int64_t item = p.L * p.width;

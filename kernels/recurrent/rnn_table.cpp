@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/recurrent/rnn.h"
@@ -47,8 +48,12 @@ void definition(const Problem& s, const double* x, const double* weight, double*
   }
 }
 
-Status run_forward(const Problem& s, void* const* d, DType dtype, const CpuContext& context) {
-  return rnn_forward({d[0], d[1], d[2], s.B, s.L, s.width, s.nonlinearity, dtype}, context);
+RnnForward forward_call(const Problem& s, void* const* d, void* workspace, DType dtype,
+                        int variant) {
+  return {d[0], d[1], d[2], workspace, s.B, s.L, s.width, s.nonlinearity, dtype, variant};
+}
+RnnBackward backward_call(const Problem& s, void* const* d, DType dtype, int variant) {
+  return {d[2], d[1], d[3], d[4], d[5], s.B, s.L, s.width, s.nonlinearity, dtype, variant};
 }
 
 std::vector<CaseBuffer> inputs(const Problem& s) {
@@ -56,13 +61,21 @@ std::vector<CaseBuffer> inputs(const Problem& s) {
           {"weight", Role::input, {s.width, s.width}, -s.weight_range(), s.weight_range()}};
 }
 
+std::int64_t forward_bytes(const Problem& s) {
+  void* const nowhere[3] = {};
+  return most_bytes(2, [&](DType dtype, int variant) {
+    return rnn_forward_workspace(forward_call(s, nowhere, nullptr, dtype, variant));
+  });
+}
+
 KernelCase forward_case(const Problem& s) {
   KernelCase result;
   result.name = s.name();
   result.buffers = inputs(s);
   result.buffers.push_back({"h", Role::output, {s.B, s.L, s.width}});
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
-    return run_forward(s, d, dtype, context);
+  result.buffers.push_back(workspace_bytes("workspace", forward_bytes(s)));
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+    return rnn_forward(forward_call(s, d, d[3], dtype, variant), context);
   };
   result.reference = [s](void* const* d) {
     definition(s, doubles(d[0]), doubles(d[1]), doubles(d[2]));
@@ -105,13 +118,16 @@ KernelCase backward_case(const Problem& s) {
   result.buffers.push_back({"h", Role::input, {s.B, s.L, s.width}});
   result.buffers.push_back({"dh", Role::input, {s.B, s.L, s.width}});
   result.buffers.push_back({"dx", Role::output, {s.B, s.L, s.width}});
-  result.buffers.push_back({"carried", Role::workspace, {s.B, s.width}});
+  void* const nowhere[6] = {};
+  const std::int64_t bytes = most_bytes(2, [&](DType dtype, int variant) {
+    return rnn_backward_workspace(backward_call(s, nowhere, dtype, variant));
+  });
+  result.buffers.push_back(workspace_bytes("workspace", std::max(bytes, forward_bytes(s))));
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
-    return run_forward(s, d, dtype, context);
+    return rnn_forward(forward_call(s, d, d[5], dtype, 0), context);
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
-    return rnn_backward({d[2], d[1], d[3], d[4], d[5], s.B, s.L, s.width, s.nonlinearity, dtype},
-                        context);
+  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+    return rnn_backward(backward_call(s, d, dtype, variant), context);
   };
   // From the given h rather than from x: a relu that rounding put on the other side of 0 would
   // change a gradient by much more than rounding.
@@ -135,14 +151,16 @@ std::vector<KernelCase> cases(KernelCase (*make)(const Problem&)) {
 // f32: 21 steps, each a product over at most 33 numbers below 1 and a tanh of 2e-7.
 const RegisterKernel forward({"rnn_forward",
                               "h_t = f(x_t + W h_(t-1)), f = tanh or relu",
-                              {{1, "items", "16 batch items share one product per step"}},
+                              {{1, "items", "16 batch items share one product per step"},
+                               {2, "packed", "weights packed once, gates from registers"}},
                               [](const CpuContext&) { return cases(forward_case); },
                               2e-6,
                               1e-14});
 
 const RegisterKernel backward({"rnn_backward",
                                "gradient of the recurrence by x",
-                               {{1, "items", "16 batch items share one product per step"}},
+                               {{1, "items", "16 batch items share one product per step"},
+                                {2, "packed", "weights packed once, gates from registers"}},
                                [](const CpuContext&) { return cases(backward_case); },
                                2e-6,
                                1e-14});

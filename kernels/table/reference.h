@@ -1,6 +1,7 @@
 // Short forms for the references and case names in the <family>_table.cpp files.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -28,6 +29,19 @@ inline CaseBuffer workspace_bytes(std::string name, std::int64_t bytes) {
   CaseBuffer buffer{std::move(name), CaseBuffer::Role::workspace, {(bytes + 7) / 8}};
   buffer.always_double = true;
   return buffer;
+}
+
+/// What every variant up to `last` can work with, in every dtype: the most that `workspace(dtype,
+/// variant)` asks for.
+template <class F>
+std::int64_t most_bytes(int last, F&& workspace) {
+  std::int64_t most = 0;
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    for (int variant = 0; variant <= last; ++variant) {
+      most = std::max(most, static_cast<std::int64_t>(workspace(dtype, variant)));
+    }
+  }
+  return most;
 }
 
 inline CaseBuffer integer_buffer(std::string name, CaseBuffer::Role role,

@@ -5,6 +5,7 @@
 #include "tensor/check.h"
 #include "tensor/functions/matmul.h"
 #include "tensor/functions/reduce.h"
+#include "tensor/workspace.h"
 
 namespace basin {
 
@@ -44,10 +45,11 @@ Tensor rnn(const Tensor& x, const Tensor& weight, kernels::Nonlinearity nonlinea
   const Tensor input = x.contiguous();
   const Tensor recurrent = weight.contiguous();
   Tensor h = Tensor::empty(x.shape(), x.dtype());
-  check(kernels::rnn_forward({input.raw(), recurrent.raw(), h.mutable_raw(), x.size(0), x.size(1),
-                              x.size(2), nonlinearity, x.dtype()},
-                             cpu_context()),
-        "rnn", x, weight);
+  kernels::RnnForward p{input.raw(), recurrent.raw(), h.mutable_raw(), nullptr,  x.size(0),
+                        x.size(1),   x.size(2),       nonlinearity,    x.dtype()};
+  Workspace workspace(kernels::rnn_forward_workspace(p));
+  p.workspace = workspace.data();
+  check(kernels::rnn_forward(p, cpu_context()), "rnn", x, weight);
   return h;
 }
 
@@ -61,11 +63,12 @@ RnnGradients rnn_backward(const Tensor& h, const Tensor& weight, const Tensor& d
   const Tensor recurrent = weight.contiguous();
   RnnGradients result;
   result.dx = Tensor::empty(h.shape(), h.dtype());
-  Tensor workspace = Tensor::empty({B, width}, h.dtype());
-  check(kernels::rnn_backward({h.raw(), recurrent.raw(), gradient.raw(), result.dx.mutable_raw(),
-                               workspace.mutable_raw(), B, L, width, nonlinearity, h.dtype()},
-                              cpu_context()),
-        "rnn_backward", h, weight, dh);
+  kernels::RnnBackward p{
+      h.raw(), recurrent.raw(), gradient.raw(), result.dx.mutable_raw(), nullptr, B, L,
+      width,   nonlinearity,    h.dtype()};
+  Workspace workspace(kernels::rnn_backward_workspace(p));
+  p.workspace = workspace.data();
+  check(kernels::rnn_backward(p, cpu_context()), "rnn_backward", h, weight, dh);
   result.dweight = recurrent_weight_gradient(result.dx, h);
   return result;
 }
@@ -77,11 +80,19 @@ LstmResult lstm(const Tensor& x, const Tensor& weight) {
   const Shape shape = {x.size(0), x.size(1), width};
   LstmResult result{Tensor::empty(shape, x.dtype()), Tensor::empty(x.shape(), x.dtype()),
                     Tensor::empty(shape, x.dtype())};
-  check(kernels::lstm_forward(
-            {input.raw(), recurrent.raw(), result.gates.mutable_raw(), result.c.mutable_raw(),
-             result.h.mutable_raw(), x.size(0), x.size(1), width, x.dtype()},
-            cpu_context()),
-        "lstm", x, weight);
+  kernels::LstmForward p{input.raw(),
+                         recurrent.raw(),
+                         result.gates.mutable_raw(),
+                         result.c.mutable_raw(),
+                         result.h.mutable_raw(),
+                         nullptr,
+                         x.size(0),
+                         x.size(1),
+                         width,
+                         x.dtype()};
+  Workspace workspace(kernels::lstm_forward_workspace(p));
+  p.workspace = workspace.data();
+  check(kernels::lstm_forward(p, cpu_context()), "lstm", x, weight);
   return result;
 }
 
@@ -93,12 +104,19 @@ RnnGradients lstm_backward(const LstmResult& forward, const Tensor& weight, cons
   const Tensor recurrent = weight.contiguous();
   RnnGradients result;
   result.dx = Tensor::empty(forward.gates.shape(), dh.dtype());
-  Tensor workspace = Tensor::empty({2, B, width}, dh.dtype());
-  check(kernels::lstm_backward({recurrent.raw(), forward.gates.raw(), forward.c.raw(),
-                                gradient.raw(), result.dx.mutable_raw(), workspace.mutable_raw(), B,
-                                forward.h.size(1), width, dh.dtype()},
-                               cpu_context()),
-        "lstm_backward", forward.h, weight, dh);
+  kernels::LstmBackward p{recurrent.raw(),
+                          forward.gates.raw(),
+                          forward.c.raw(),
+                          gradient.raw(),
+                          result.dx.mutable_raw(),
+                          nullptr,
+                          B,
+                          forward.h.size(1),
+                          width,
+                          dh.dtype()};
+  Workspace workspace(kernels::lstm_backward_workspace(p));
+  p.workspace = workspace.data();
+  check(kernels::lstm_backward(p, cpu_context()), "lstm_backward", forward.h, weight, dh);
   result.dweight = recurrent_weight_gradient(result.dx, forward.h);
   return result;
 }
@@ -115,12 +133,19 @@ GruResult gru(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Shape shape = {x.size(0), x.size(1), width};
   GruResult result{Tensor::empty(shape, x.dtype()),
                    Tensor::empty({x.size(0), x.size(1), 4 * width}, x.dtype())};
-  Tensor workspace = Tensor::empty({x.size(0), 3 * width}, x.dtype());
-  check(kernels::gru_forward({input.raw(), recurrent.raw(), shift.raw(), result.saved.mutable_raw(),
-                              result.h.mutable_raw(), workspace.mutable_raw(), x.size(0), x.size(1),
-                              width, x.dtype()},
-                             cpu_context()),
-        "gru", x, weight, bias);
+  kernels::GruForward p{input.raw(),
+                        recurrent.raw(),
+                        shift.raw(),
+                        result.saved.mutable_raw(),
+                        result.h.mutable_raw(),
+                        nullptr,
+                        x.size(0),
+                        x.size(1),
+                        width,
+                        x.dtype()};
+  Workspace workspace(kernels::gru_forward_workspace(p));
+  p.workspace = workspace.data();
+  check(kernels::gru_forward(p, cpu_context()), "gru", x, weight, bias);
   return result;
 }
 
@@ -134,12 +159,20 @@ GruGradients gru_backward(const GruResult& forward, const Tensor& weight, const 
   GruGradients result;
   result.dx = Tensor::empty({B, L, 3 * width}, dh.dtype());
   Tensor da = Tensor::empty({B, L, 3 * width}, dh.dtype());
-  Tensor workspace = Tensor::empty({2, B, width}, dh.dtype());
-  check(kernels::gru_backward({recurrent.raw(), forward.saved.raw(), forward.h.raw(),
-                               gradient.raw(), result.dx.mutable_raw(), da.mutable_raw(),
-                               workspace.mutable_raw(), B, L, width, dh.dtype()},
-                              cpu_context()),
-        "gru_backward", forward.h, weight, dh);
+  kernels::GruBackward p{recurrent.raw(),
+                         forward.saved.raw(),
+                         forward.h.raw(),
+                         gradient.raw(),
+                         result.dx.mutable_raw(),
+                         da.mutable_raw(),
+                         nullptr,
+                         B,
+                         L,
+                         width,
+                         dh.dtype()};
+  Workspace workspace(kernels::gru_backward_workspace(p));
+  p.workspace = workspace.data();
+  check(kernels::gru_backward(p, cpu_context()), "gru_backward", forward.h, weight, dh);
   result.dweight = recurrent_weight_gradient(da, forward.h);
   result.dbias = sum(da.view({-1, 3 * width}), 0);
   return result;

@@ -1,5 +1,5 @@
 // Kernels on rows where rounding, infinities and NaN decide: softmax, cross-entropy, layer norm,
-// reductions, recurrence, embedding.
+// reductions, embedding.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,7 +10,6 @@
 #include "kernels/embedding/embedding.h"
 #include "kernels/loss/cross_entropy.h"
 #include "kernels/norm/layer_norm.h"
-#include "kernels/recurrent/rnn.h"
 #include "kernels/reduce/reduce.h"
 #include "kernels/softmax/softmax.h"
 #include "tests/kernels/support.h"
@@ -230,30 +229,6 @@ TYPED_TEST(Rows, SumsAreAccumulatedInDouble) {
                     .ok());
     sum = y[0];
     EXPECT_EQ(sum, static_cast<T>(extent));
-  }
-}
-
-TYPED_TEST(Rows, RecurrenceMayOverwriteItsInputAndShowsNaN) {
-  using T = TypeParam;
-  constexpr std::int64_t B = 19;
-  constexpr std::int64_t L = 4;
-  constexpr std::int64_t width = 3;
-  const auto weight = uniform_numbers<T>(width * width, 5);
-  for (const Nonlinearity f : {Nonlinearity::tanh, Nonlinearity::relu}) {
-    auto x = uniform_numbers<T>(B * L * width, 6);
-    x[width] = this->kNaN;  // batch item 0 at time 1
-    std::vector<T> h(x.size());
-    ASSERT_TRUE(rnn_forward({x.data(), weight.data(), h.data(), B, L, width, f, this->kType},
-                            this->context_)
-                    .ok());
-    ASSERT_TRUE(rnn_forward({x.data(), weight.data(), x.data(), B, L, width, f, this->kType},
-                            this->context_)
-                    .ok());
-    for (std::size_t i = 0; i < h.size(); ++i) {
-      const bool reached = i >= 2 * width && i < L * width;
-      EXPECT_EQ(std::isnan(h[i]), reached || i == width) << i;
-      EXPECT_TRUE(h[i] == x[i] || (std::isnan(h[i]) && std::isnan(x[i]))) << i;
-    }
   }
 }
 

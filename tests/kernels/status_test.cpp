@@ -104,12 +104,14 @@ TEST_F(Statuses, RowsMustHaveElements) {
                                      more_.data(), 3, 0, 0, 0, 1e-5, DType::f64},
                                     context_));
   expect_invalid(rnn_forward(
-      {in_.data(), in_.data(), out_.data(), 1, 2, 0, Nonlinearity::tanh, DType::f64}, context_));
+      {in_.data(), in_.data(), out_.data(), more_.data(), 1, 2, 0, Nonlinearity::tanh, DType::f64},
+      context_));
   expect_invalid(rnn_backward({in_.data(), in_.data(), in_.data(), out_.data(), more_.data(), 1, 2,
                                0, Nonlinearity::tanh, DType::f64},
                               context_));
   expect_invalid(rnn_forward(
-      {in_.data(), in_.data(), out_.data(), -1, 2, 2, Nonlinearity::tanh, DType::f64}, context_));
+      {in_.data(), in_.data(), out_.data(), more_.data(), -1, 2, 2, Nonlinearity::tanh, DType::f64},
+      context_));
   expect_untouched();
 }
 
@@ -226,7 +228,7 @@ TEST_F(Statuses, ArithmeticIsF32OrF64) {
         cross_entropy_backward({x, ids.data(), x, y, 2, 2, -100, 0, 1, dtype}, context_),
         attention_forward(attention, context_),
         linear_attention_forward(linear, context_),
-        rnn_forward({x, x, y, 1, 2, 2, Nonlinearity::tanh, dtype}, context_),
+        rnn_forward({x, x, y, z, 1, 2, 2, Nonlinearity::tanh, dtype}, context_),
         rnn_backward({x, x, x, y, z, 1, 2, 2, Nonlinearity::tanh, dtype}, context_),
         adamw({y, x, z, z, 4, 1, 0.1, 0.9, 0.99, 1e-8, 0, 1, dtype}, context_)};
     for (const Status& status : answers) {
