@@ -126,6 +126,8 @@ def main():
         document = run(torch, arguments, problems)
     except OursFailed as error:
         stop(1, error)
+    except KeyboardInterrupt:
+        stop(1, "interrupted; nothing was written")
     print(as_text(document), end="")
     try:
         if arguments.json:

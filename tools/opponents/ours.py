@@ -10,7 +10,7 @@ class OursFailed(Exception):
 
 
 class Ours:
-    """`ready` is the line it prints when set up, `last` the line of the last round."""
+    """`ready` is the line it prints when set up, `first` and `last` those of rounds."""
 
     def __init__(self, program, words, threads):
         self.words = [program, *words, "--on-request", "--threads", str(threads)]
@@ -18,8 +18,12 @@ class Ours:
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.errors, text=True)
-        self.last = None
-        self.ready = self._answer()
+        self.first = self.last = None
+        try:
+            self.ready = self._answer()
+        except BaseException:
+            self.close()
+            raise
 
     def _answer(self):
         line = self.process.stdout.readline()
@@ -38,6 +42,7 @@ class Ours:
         except BrokenPipeError:
             pass  # the missing answer says why
         self.last = self._answer()
+        self.first = self.first or self.last
         return self.last["seconds"]
 
     def close(self):

@@ -25,7 +25,8 @@ def take_turns(contestants, rounds, least_rounds, seconds, clock=time.monotonic,
 
 
 def repeated(call, min_seconds, clock=time.perf_counter):
-    """A contestant: the mean seconds of as many calls as take at least min_seconds. Warms up."""
+    """A contestant: the mean seconds of as many calls as take at least min_seconds. What the first
+    call of all has to set up must have been set up."""
 
     def sample(calls):
         begin = clock()
@@ -33,7 +34,6 @@ def repeated(call, min_seconds, clock=time.perf_counter):
             call()
         return clock() - begin
 
-    sample(1)
     calls = 1
     while (seconds := sample(calls)) < min_seconds:
         calls = max(calls + 1, int(calls * min(10.0, 1.1 * min_seconds / max(seconds, 1e-9))))

@@ -48,12 +48,13 @@ def step_lines(document):
         for them in row["opponents"]:
             yield [row["name"], them["label"], f"{ours['parameters']} / {them['parameters']}",
                    f"{ours['first_loss']:.5f} / {them['first_loss']:.5f}",
+                   f"{ours['second_loss']:.5f} / {them['second_loss']:.5f}",
                    f"{row['log_vocabulary']:.3f}", mega(ours["peak_resident_bytes"]),
                    mega(them.get("peak_bytes"))]
 
 
 STEP_HEAD = ["step", "opponent", "parameters ours / theirs", "first loss ours / theirs",
-             "ln V", "peak MB ours", "peak MB theirs"]
+             "second loss ours / theirs", "ln V", "peak MB ours", "peak MB theirs"]
 
 
 def text(head, rows):
@@ -78,8 +79,9 @@ def circumstances(document):
             f"{build['flags']}, kernels for {document['isa']}",
             f"theirs: PyTorch {document['torch']} ({document['torch_isa']}), "
             f"Python {document['python']}",
-            f"load of the machine (1, 5, 15 minutes): before {_load(before)}, after {_load(after)}"]
+            f"load of the machine (1, 5, 15 minutes): before {load_text(before)}, after {load_text(after)}"]
 
 
-def _load(averages):
+def load_text(averages):
+    """1, 5 and 15 minutes."""
     return ", ".join(f"{value:.2f}" for value in averages)

@@ -1,4 +1,4 @@
-"""PyTorch on one problem: `opponents_of()` gives what can be called and compared with ours."""
+"""PyTorch on one problem: what is called, and how far it is from ours."""
 
 import torch_model
 import torch_operations
@@ -8,16 +8,10 @@ import torch_operations
 TOLERANCE = 5e-4
 
 
-class Opponent:
-    """`label`: "eager", "compiled", with the way where there are several. `call()` is one call;
-    `difference()` how far it is from ours, found before the first round."""
-
-    def __init__(self, label, call, difference):
-        self.label, self.call, self.difference = label, call, difference
-
-
 def opponents_of(torch, problem, arrays, compile_too):
-    """(label, function that makes the Opponent) for each; making it may take long or fail."""
+    """(label, make) for each: "eager" or "compiled", with the way where there are several. make()
+    gives what is called, once called already, and the largest difference from ours or None. It may
+    take long, and throw what the library throws."""
     makers = {"operation": _operations, "kernel": _kernels, "step": _steps}
     return makers[problem.kind](torch, problem, arrays, compile_too and problem.compiled)
 
@@ -67,16 +61,20 @@ def _operations(torch, problem, arrays, compile_too):
 def _kernels(torch, problem, _arrays, _compile_too):
     s = problem.sizes
 
+    def warm(call):
+        call()
+        return call, None
+
     def gemm():
         a, b = torch.randn(s["m"], s["k"]), torch.randn(s["k"], s["n"])
         c = torch.empty(s["m"], s["n"])
-        return (lambda: torch.mm(a, b, out=c)), None
+        return warm(lambda: torch.mm(a, b, out=c))
 
     def adamw(**form):
         def make():
             p = torch.nn.Parameter(torch.randn(s["n"]))
             p.grad = torch.randn(s["n"])
-            return torch.optim.AdamW([p], lr=1e-3, **form).step, None
+            return warm(torch.optim.AdamW([p], lr=1e-3, **form).step)
 
         return make
 
