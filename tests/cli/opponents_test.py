@@ -211,6 +211,12 @@ class Tables(unittest.TestCase):
         self.assertEqual(list(tables.skipped_lines({"rows": [self.row([])]})),
                          ["p: compiled skipped: no compiler"])
 
+    def test_a_busy_machine_is_told(self):
+        document = {"machine": {"cores": 2}, "load_before": [0.3, 9, 9], "load_after": [2.1, 9, 9]}
+        self.assertEqual(tables.busy_warning(document), "")
+        document["load_after"] = [4.0, 0, 0]
+        self.assertIn("load 4.0 on 2 cores", tables.busy_warning(document))
+
     def test_verdicts_name_what_is_missed(self):
         text = page.verdicts({"rows": [self.row([1.5]), self.row([0.8])]})
         self.assertIn("1 of 2 goals are met. Missed: p.", text)

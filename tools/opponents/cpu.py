@@ -83,13 +83,18 @@ def run(torch, arguments, problems):
     return document
 
 
+def notes_of(document):
+    warning = tables.busy_warning(document)
+    return [*tables.skipped_lines(document), *([warning] if warning else [])]
+
+
 def as_text(document):
     parts = ["\n".join(tables.circumstances(document)) + "\n",
              tables.text(tables.HEAD, tables.lines(document))]
     if any(row["kind"] == "step" for row in document["rows"]):
         parts.append(tables.text(tables.STEP_HEAD, tables.step_lines(document)))
-    skipped = "\n".join(tables.skipped_lines(document))
-    return "\n".join(parts + ([skipped + "\n"] if skipped else []))
+    notes = "".join(f"{line}\n" for line in notes_of(document))
+    return "\n".join(parts + ([notes] if notes else []))
 
 
 def as_markdown(document):
@@ -97,8 +102,8 @@ def as_markdown(document):
              tables.markdown(tables.HEAD, tables.lines(document))]
     if any(row["kind"] == "step" for row in document["rows"]):
         parts.append(tables.markdown(tables.STEP_HEAD, tables.step_lines(document)))
-    skipped = "".join(f"- {line}\n" for line in tables.skipped_lines(document))
-    return "\n".join(parts + ([skipped] if skipped else []))
+    notes = "".join(f"- {line}\n" for line in notes_of(document))
+    return "\n".join(parts + ([notes] if notes else []))
 
 
 def write(path, content):

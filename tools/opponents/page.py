@@ -119,6 +119,7 @@ def page(folder):
         parts += [f"## {threads} thread{'s' if threads > 1 else ''}\n",
                   "".join(f"- {line}\n" for line in tables.circumstances(document))
                   + f"- `{document['command']}`\n",
+                  *([warning + "\n"] if (warning := tables.busy_warning(document)) else []),
                   verdicts(document),
                   tables.markdown(tables.HEAD, tables.lines(document)),
                   "Whole steps: the same architecture with the same initial weights.\n",

@@ -48,13 +48,12 @@ def step_lines(document):
         for them in row["opponents"]:
             yield [row["name"], them["label"], f"{ours['parameters']} / {them['parameters']}",
                    f"{ours['first_loss']:.5f} / {them['first_loss']:.5f}",
-                   f"{ours['second_loss']:.5f} / {them['second_loss']:.5f}",
                    f"{row['log_vocabulary']:.3f}", mega(ours["peak_resident_bytes"]),
                    mega(them.get("peak_bytes"))]
 
 
 STEP_HEAD = ["step", "opponent", "parameters ours / theirs", "first loss ours / theirs",
-             "second loss ours / theirs", "ln V", "peak MB ours", "peak MB theirs"]
+             "ln V", "peak MB ours", "peak MB theirs"]
 
 
 def text(head, rows):
@@ -80,6 +79,18 @@ def circumstances(document):
             f"theirs: PyTorch {document['torch']} ({document['torch_isa']}), "
             f"Python {document['python']}",
             f"load of the machine (1, 5, 15 minutes): before {load_text(before)}, after {load_text(after)}"]
+
+
+def busy_warning(document):
+    """What to think of numbers from a machine that had other work, or ""."""
+    cores = document["machine"]["cores"]
+    load = max(document["load_before"][0], document["load_after"][0])
+    # Neither side runs more threads than there are cores, and they take turns.
+    if load <= cores + 0.5:
+        return ""
+    return (f"The machine was busy with other work (load {load:.1f} on {cores} cores): these numbers "
+            "are preliminary. Both sides lost time to it, but not equally: with several threads, "
+            "whoever waits for its threads by spinning loses far more.")
 
 
 def load_text(averages):
