@@ -19,5 +19,7 @@ void check_command(const std::vector<std::string>& words);
 void time_command(const std::vector<std::string>& words);
 void compare_command(const std::vector<std::string>& words);
 void run_command(const std::vector<std::string>& words);
+void operation_command(const std::vector<std::string>& words);
+void step_command(const std::vector<std::string>& words);
 
 }  // namespace basin::profile_kernels

@@ -24,6 +24,8 @@ const std::vector<Command>& commands() {
       {"time", "measure speed, against what this machine can do", time_command},
       {"compare", "put two results of 'time' side by side", compare_command},
       {"run", "run a kernel on arrays from a file", run_command},
+      {"operation", "measure a differentiable operation, forward and backward", operation_command},
+      {"step", "measure a whole training step of a language model", step_command},
   };
   return all;
 }
@@ -31,7 +33,8 @@ const std::vector<Command>& commands() {
 std::string help() {
   std::string text =
       "usage: profile_kernels COMMAND [options]\n\n"
-      "Lists, checks, times and runs the kernels of basin.\n\nCommands:\n";
+      "Lists, checks, times and runs the kernels of basin, and times what is made of "
+      "them.\n\nCommands:\n";
   for (const Command& command : commands()) {
     text += fmt::format("  {:<9} {}\n", command.name, command.summary);
   }

@@ -1,81 +1,44 @@
 #include "tools/profile_kernels/measurement.h"
 
-#include <algorithm>
-
-#include "kernels/table/case_arrays.h"
 #include "tensor/error.h"
+#include "tools/profile_kernels/repeated_calls.h"
 
 namespace basin::profile_kernels {
 
-using kernels::CaseArrays;
 using kernels::CaseBuffer;
 
-namespace {
-
-// One kernel call after the other on the copies of the arrays in turn.
-class Caller {
- public:
-  Caller(const kernels::KernelCase& problem, DType dtype, std::int64_t copies,
-         const kernels::CpuContext& context)
-      : problem_(problem), dtype_(dtype), context_(context) {
-    for (std::int64_t n = 0; n < copies; ++n) {
-      arrays_.emplace_back(problem, dtype, context);
-      check(arrays_.back().status());
-    }
+KernelCaller::KernelCaller(const kernels::KernelCase& problem, DType dtype, std::int64_t copies,
+                           const kernels::CpuContext& context)
+    : problem_(problem), dtype_(dtype), context_(context) {
+  for (std::int64_t n = 0; n < copies; ++n) {
+    arrays_.emplace_back(problem, dtype, context);
+    check(arrays_.back().status());
   }
+}
 
-  /// Seconds of so many calls.
-  double sample(int variant, std::int64_t calls) {
-    const double begin = seconds_now();
-    for (std::int64_t n = 0; n < calls; ++n) {
-      next_ = next_ + 1 < arrays_.size() ? next_ + 1 : 0;
-      check(problem_.run(arrays_[next_].data(), dtype_, variant, context_));
-    }
-    return seconds_now() - begin;
+void KernelCaller::call(int variant) {
+  next_ = next_ + 1 < arrays_.size() ? next_ + 1 : 0;
+  check(problem_.run(arrays_[next_].data(), dtype_, variant, context_));
+}
+
+void KernelCaller::check(const kernels::Status& status) const {
+  if (!status.ok()) {
+    fail("the kernel refuses '{}': {}", problem_.name, status.message);
   }
-
-  /// How many calls take at least this long; also warms up.
-  std::int64_t calls_for(int variant, double min_seconds) {
-    constexpr std::int64_t kMost = std::int64_t{1} << 40;
-    std::int64_t calls = 1;
-    (void)sample(variant, 1);
-    while (true) {
-      const double seconds = sample(variant, calls);
-      if (seconds >= min_seconds || calls >= kMost) {
-        return calls;
-      }
-      // A little more than the proportion says, but at most tenfold: the first calls are slow.
-      const double factor = std::min(10.0, 1.1 * min_seconds / std::max(seconds, 1e-9));
-      calls = std::max(calls + 1, static_cast<std::int64_t>(static_cast<double>(calls) * factor));
-    }
-  }
-
- private:
-  void check(const kernels::Status& status) const {
-    if (!status.ok()) {
-      fail("the kernel refuses '{}': {}", problem_.name, status.message);
-    }
-  }
-
-  const kernels::KernelCase& problem_;
-  DType dtype_;
-  const kernels::CpuContext& context_;
-  std::vector<CaseArrays> arrays_;
-  std::size_t next_ = 0;
-};
-
-}  // namespace
+}
 
 Measurement measure(const kernels::KernelCase& problem, DType dtype,
                     const std::vector<int>& variants, const MeasurementSettings& settings,
                     const kernels::CpuContext& context,
                     const std::function<void(std::int64_t round)>& before_sample) {
-  Caller caller(problem, dtype, settings.copies, context);
+  KernelCaller caller(problem, dtype, settings.copies, context);
   Measurement result;
   result.copies = settings.copies;
+  std::vector<RepeatedCalls> calls;
   for (const int variant : variants) {
     before_sample(0);
-    result.variants.push_back({{}, caller.calls_for(variant, settings.min_seconds)});
+    calls.emplace_back([&caller, variant] { caller.call(variant); }, settings.min_seconds);
+    result.variants.push_back({{}, calls.back().calls()});
   }
   // The last contestant is the first variant once more.
   const std::size_t contestants = variants.size() + 1;
@@ -86,8 +49,7 @@ Measurement measure(const kernels::KernelCase& problem, DType dtype,
       before_sample(round + 1);
       const std::size_t who = (turn + static_cast<std::size_t>(round)) % contestants;
       const std::size_t which = who % variants.size();
-      const std::int64_t calls = result.variants[which].calls;
-      samples[who].push_back(caller.sample(variants[which], calls) / static_cast<double>(calls));
+      samples[who].push_back(calls[which].seconds_per_call());
     }
     ratios.push_back(samples.back().back() / samples.front().back());
   }

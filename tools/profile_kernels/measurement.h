@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "kernels/table/case_arrays.h"
 #include "kernels/table/kernel_table.h"
 #include "tools/profile_kernels/statistics.h"
 
@@ -24,6 +25,25 @@ struct MeasurementSettings {
   std::int64_t rounds = 15;
   double min_seconds = 0.02;  ///< of a sample
   std::int64_t copies = 1;
+};
+
+/// One kernel call after the other on copies of the arrays in turn.
+class KernelCaller {
+ public:
+  /// Keeps references to problem and context. Throws Error if the arrays cannot be made.
+  KernelCaller(const kernels::KernelCase& problem, DType dtype, std::int64_t copies,
+               const kernels::CpuContext& context);
+  /// Throws Error if the kernel refuses the problem.
+  void call(int variant);
+
+ private:
+  void check(const kernels::Status& status) const;
+
+  const kernels::KernelCase& problem_;
+  DType dtype_;
+  const kernels::CpuContext& context_;
+  std::vector<kernels::CaseArrays> arrays_;
+  std::size_t next_ = 0;
 };
 
 /// In every round each variant gives one sample, and the first one two; the order changes from

@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tensor/error.h"
-#include "tools/profile_kernels/results.h"
+#include "tools/profile_kernels/circumstances.h"
 #include "tools/report/text_file.h"
 
 namespace basin::profile_kernels {
@@ -13,8 +13,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "basin profile_kernels time";
 constexpr int kVersionOfFormat = 1;
-
-Json spread_json(const Spread& s) { return {{"median", s.median}, {"p10", s.p10}, {"p90", s.p90}}; }
 
 Spread spread_from(const Json& json) {
   return {json.at("median").get<double>(), json.at("p10").get<double>(),
@@ -124,26 +122,11 @@ std::string to_json(const Results& results) {
   for (const Row& row : results.rows) {
     rows.push_back(row_json(row));
   }
-  const Json json = {{"format", kFormat},
-                     {"version", kVersionOfFormat},
-                     {"date", results.date},
-                     {"machine",
-                      {{"processor", results.machine.processor},
-                       {"cores", results.machine.cores},
-                       {"isa", results.machine.isa},
-                       {"last_level_cache_bytes", results.machine.last_level_cache}}},
-                     {"build",
-                      {{"version", results.version},
-                       {"commit", results.commit},
-                       {"compiler", results.compiler},
-                       {"flags", results.flags}}},
-                     {"device", results.device},
-                     {"isa", results.isa},
-                     {"threads", results.threads},
-                     {"settings", results.settings},
-                     {"ceilings", ceilings},
-                     {"noise", spread_json(results.noise())},
-                     {"rows", rows}};
+  Json json = head_json(kFormat, kVersionOfFormat, results);
+  json["settings"] = results.settings;
+  json["ceilings"] = ceilings;
+  json["noise"] = spread_json(results.noise());
+  json["rows"] = rows;
   return json.dump(2) + "\n";
 }
 

@@ -117,8 +117,8 @@ std::int64_t read_size(const SizeParameter& parameter, const std::string& text) 
 
 }  // namespace
 
-Sizes chosen_sizes(const KernelEntry& entry, const std::string& shape) {
-  const std::vector<SizeParameter>& parameters = entry.sized.parameters;
+Sizes chosen_sizes(const std::string& name, const std::vector<SizeParameter>& parameters,
+                   const std::string& shape) {
   Sizes sizes = kernels::standard_sizes(parameters);
   std::vector<std::string> given;
   for (std::size_t begin = 0; begin < shape.size();) {
@@ -128,22 +128,21 @@ Sizes chosen_sizes(const KernelEntry& entry, const std::string& shape) {
     if (equals == std::string::npos) {
       wrong_usage("--shape must be name=value,name=value; got '{}'", shape);
     }
-    const std::string name = pair.substr(0, equals);
+    const std::string size = pair.substr(0, equals);
     std::vector<std::string> names;
     const SizeParameter* found = nullptr;
     for (const SizeParameter& parameter : parameters) {
       names.push_back(parameter.name);
-      found = parameter.name == name ? &parameter : found;
+      found = parameter.name == size ? &parameter : found;
     }
     if (found == nullptr) {
-      wrong_usage("--shape: '{}' has no size '{}'; it has {}", entry.name, name,
-                  fmt::join(names, ", "));
+      wrong_usage("--shape: '{}' has no size '{}'; it has {}", name, size, fmt::join(names, ", "));
     }
-    if (std::find(given.begin(), given.end(), name) != given.end()) {
-      wrong_usage("--shape: {} is given more than once", name);
+    if (std::find(given.begin(), given.end(), size) != given.end()) {
+      wrong_usage("--shape: {} is given more than once", size);
     }
-    given.push_back(name);
-    sizes[name] = read_size(*found, pair.substr(equals + 1));
+    given.push_back(size);
+    sizes[size] = read_size(*found, pair.substr(equals + 1));
     begin = end + 1;
   }
   return sizes;

@@ -41,7 +41,11 @@ std::vector<DType> chosen_dtypes(const std::string& text, bool both);
 void set_up_device(const Options& options);
 
 /// The standard sizes with those of --shape "name=value,name=value". Throws UsageError for names
-/// and values that the kernel does not have.
-Sizes chosen_sizes(const KernelEntry& entry, const std::string& shape);
+/// and values that the kernel (or operation) does not have.
+Sizes chosen_sizes(const std::string& name, const std::vector<kernels::SizeParameter>& parameters,
+                   const std::string& shape);
+inline Sizes chosen_sizes(const KernelEntry& entry, const std::string& shape) {
+  return chosen_sizes(entry.name, entry.sized.parameters, shape);
+}
 
 }  // namespace basin::profile_kernels

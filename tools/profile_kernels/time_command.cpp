@@ -1,17 +1,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 
-#include "kernels/simd/isa.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
-#include "tools/profile_kernels/build.h"
+#include "tools/profile_kernels/circumstances.h"
 #include "tools/profile_kernels/commands.h"
 #include "tools/profile_kernels/comparison.h"
 #include "tools/profile_kernels/correctness.h"
 #include "tools/profile_kernels/measurement.h"
+#include "tools/profile_kernels/on_request.h"
 #include "tools/profile_kernels/progress.h"
+#include "tools/profile_kernels/repeated_calls.h"
 #include "tools/profile_kernels/results.h"
 #include "tools/profile_kernels/selection.h"
 #include "tools/report/text_file.h"
@@ -54,7 +56,8 @@ Syntax syntax() {
        {"json", "FILE", "write everything for 'compare'"},
        {"csv", "FILE", "write the rows for spreadsheets"},
        {"markdown", "FILE", "write what is printed, as Markdown"},
-       {"compare", "FILE", "compare with a JSON file of before"}},
+       {"compare", "FILE", "compare with a JSON file of before"},
+       on_request_option()},
       "[KERNEL...]",
       "  profile_kernels time gemm --variant all --shape m=512,n=512,k=512\n"
       "  profile_kernels time attention_forward --shape B=1,H=4,L=2048,D=64,causal=1 --threads 1\n"
@@ -82,6 +85,16 @@ Plan plan_of(const Options& options) {
   for (const KernelEntry* entry : plan.entries) {
     (void)chosen_variants(*entry, plan.variants);
     (void)chosen_sizes(*entry, plan.shape);
+  }
+  if (options.has("on-request")) {
+    for (const char* option : {"rounds", "json", "csv", "markdown", "compare"}) {
+      if (options.has(option)) {
+        wrong_usage("--on-request and --{} do not go together: who asks decides", option);
+      }
+    }
+    if (plan.entries.size() != 1 || plan.variants == "all") {
+      wrong_usage("--on-request is for one kernel in one variant");
+    }
   }
   return plan;
 }
@@ -173,15 +186,7 @@ std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const Resul
 
 Results measured(const Plan& plan) {
   Progress progress;
-  Results results;
-  results.date = now_text();
-  results.machine = this_machine();
-  results.version = kVersion;
-  results.commit = kCommit;
-  results.compiler = kCompiler;
-  results.flags = kFlags;
-  results.threads = threads();
-  results.isa = name_of(kernels::isa());
+  Results results = results_of_now();
   results.settings = {{"rounds", fmt::format("{}", plan.measurement.rounds)},
                       {"min-time", fmt::format("{}", plan.measurement.min_seconds * 1e3)},
                       {"variant", plan.variants},
@@ -213,6 +218,33 @@ Results measured(const Plan& plan) {
   return results;
 }
 
+// The one kernel of the plan, a sample for each request.
+void serve(const Plan& plan) {
+  const KernelEntry& entry = *plan.entries.front();
+  const Sizes sizes = chosen_sizes(entry, plan.shape);
+  const std::vector<int> variants = chosen_variants(entry, plan.variants);
+  const KernelCase problem = kernels::sized_case(entry, sizes, cpu_context());
+  nlohmann::ordered_json ready = head_json("basin profile_kernels time", 1, results_of_now());
+  const std::int64_t copies =
+      copies_for(memory_of(problem, plan.dtype), this_machine().last_level_cache, plan.cold);
+  const Checked verdict = checked(entry, sizes, variants, plan.dtype);
+  KernelCaller caller(problem, plan.dtype, copies, cpu_context());
+  const RepeatedCalls calls([&] { caller.call(variants.front()); }, plan.measurement.min_seconds);
+  ready.update({{"kernel", entry.name},
+                {"variant", variants.front()},
+                {"sizes", problem.name},
+                {"dtype", name_of(plan.dtype)},
+                {"copies_of_arrays", copies},
+                {"calls_per_sample", calls.calls()},
+                {"flops", problem.cost.flops},
+                {"error", verdict.errors.front()},
+                {"tolerance", verdict.tolerance},
+                {"checked_on", verdict.on}});
+  answer_requests(ready, [&]() -> nlohmann::ordered_json {
+    return {{"seconds", calls.seconds_per_call()}, {"peak_resident_bytes", peak_resident_bytes()}};
+  });
+}
+
 }  // namespace
 
 void time_command(const std::vector<std::string>& words) {
@@ -223,6 +255,10 @@ void time_command(const std::vector<std::string>& words) {
   }
   const Plan plan = plan_of(options);
   set_up_device(options);
+  if (options.has("on-request")) {
+    serve(plan);
+    return;
+  }
   struct Output {
     const char* option;
     std::string (*text)(const Results&);

@@ -1,0 +1,264 @@
+"""tools/opponents: its arithmetic, its turns, and what it says where something is missing. No speed
+is asserted."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+from profile_kernels_case import PROGRAM, ROOT, ProfileKernelsCase
+
+FOLDER = os.path.join(ROOT, "tools", "opponents")
+sys.path.insert(0, FOLDER)
+
+# pylint: disable=wrong-import-position
+import cpu
+import growth
+import page
+import problems
+import ratios
+import rounds
+import tables
+from ours import Ours, OursFailed
+
+
+class OpponentsCase(ProfileKernelsCase):
+    def script(self, name, *words, **environment):
+        return subprocess.run([sys.executable, "-B", os.path.join(FOLDER, name), *words],
+                              cwd=self.folder, env={**os.environ, **environment}, text=True,
+                              capture_output=True, timeout=300)
+
+
+class Ratios(unittest.TestCase):
+    def test_quantiles_are_interpolated(self):
+        self.assertEqual(ratios.quantile([3, 1, 2], 0.5), 2)
+        self.assertEqual(ratios.quantile([1, 2], 0.5), 1.5)
+        self.assertAlmostEqual(ratios.quantile(list(range(11)), 0.1), 1)
+        self.assertAlmostEqual(ratios.quantile(list(range(11)), 0.9), 9)
+        self.assertEqual(ratios.spread([7]), {"median": 7, "p10": 7, "p90": 7})
+
+    def test_the_ratio_is_taken_within_each_round(self):
+        # The machine is three times slower in the last rounds: for both.
+        found = ratios.ratio([2, 2, 6, 6, 6], [1, 1, 3, 3, 2])
+        self.assertEqual(found["median"], 2)
+        self.assertAlmostEqual(found["p90"], 2.6)
+        # The ratio of the medians would be 6 / 2 = 3.
+        self.assertNotEqual(found["median"], ratios.quantile([2, 2, 6, 6, 6], 0.5) /
+                            ratios.quantile([1, 1, 3, 3, 2], 0.5))
+
+    def test_rounds_must_belong_together(self):
+        with self.assertRaises(ValueError):
+            ratios.ratio([1, 2], [1])
+        with self.assertRaises(ValueError):
+            ratios.ratio([], [])
+
+
+class Turns(unittest.TestCase):
+    def turns(self, number, least, seconds, takes=1.0):
+        now = [0.0]
+        order = []
+
+        def contestant(name):
+            def call():
+                order.append(name)
+                now[0] += takes
+                return takes
+            return call
+
+        found = rounds.take_turns({name: contestant(name) for name in "abc"}, number, least, seconds,
+                                  clock=lambda: now[0], sleep=lambda _: None)
+        return found, "".join(order)
+
+    def test_the_order_changes_and_nobody_is_left_out(self):
+        found, order = self.turns(3, 1, 1e9)
+        self.assertEqual(order, "abcbcacab")
+        self.assertEqual(found, {name: [1.0] * 3 for name in "abc"})
+
+    def test_time_ends_it_after_the_least_rounds(self):
+        self.assertEqual(len(self.turns(100, 2, 10)[0]["a"]), 4)
+        self.assertEqual(len(self.turns(100, 7, 10)[0]["a"]), 7)
+        self.assertEqual(len(self.turns(5, 7, 10)[0]["a"]), 5)
+
+    def test_short_calls_are_repeated(self):
+        now, calls = [0.0], [0]
+
+        def call():
+            calls[0] += 1
+            now[0] += 0.25
+
+        contestant = rounds.repeated(call, 2.0, clock=lambda: now[0])
+        before = calls[0]
+        self.assertEqual(contestant(), 0.25)
+        self.assertGreaterEqual(calls[0] - before, 8)
+
+
+class Problems(unittest.TestCase):
+    def test_names_differ_and_choose(self):
+        everything = problems.all_problems()
+        names = [p.name for p in everything]
+        self.assertEqual(len(names), len(set(names)))
+        for subject in ["attention", "linear_attention", "layer_norm", "softmax", "gelu", "gemm",
+                        "cross_entropy", "linear_cross_entropy", "adamw", "embedding", "rnn", "lstm",
+                        "gru", "linear", "step hopfield"]:
+            self.assertTrue(problems.chosen(everything, [subject], []), subject)
+        steps = problems.chosen(everything, ["step"], ["length=2048"])
+        self.assertEqual(len(steps), 4)
+        self.assertEqual(len(problems.all_problems(quick=True)), len(names))
+
+
+class OurProgram(OpponentsCase):
+    def test_rounds_until_it_is_closed(self):
+        with Ours(PROGRAM, ["time", "fill", "--shape", "n=10", "--min-time", "0.1"], 1) as ours:
+            self.assertEqual(ours.ready["kernel"], "fill")
+            self.assertGreater(ours.round(), 0)
+            self.assertEqual(ours.last["seconds"] > 0, True)
+        self.assertEqual(ours.process.returncode, 0)
+
+    def test_what_it_complains_about_is_told(self):
+        with self.assertRaisesRegex(OursFailed, "exit status 2: .*no kernel 'fil'"):
+            Ours(PROGRAM, ["time", "fil"], 1)
+
+    def test_every_problem_is_one_it_knows(self):
+        for problem in problems.all_problems(quick=True):
+            words = [] if problem.kind == "step" else ["--min-time", "0.01"]
+            with Ours(PROGRAM, problem.command() + words, 1) as ours:
+                self.assertGreater(ours.round(), 0, problem.name)
+
+    def test_growth(self):
+        found = growth.measure(PROGRAM, 1, 2, lambda _: None, {"attention": [16, 32]},
+                               {"batch": 1, "length": 16, "vocabulary": 20, "width": 8})
+        rows = list(growth.operation_lines(found))
+        self.assertEqual([row[:2] for row in rows], [["attention", "16"], ["attention", "32"]])
+        self.assertEqual(rows[0][3], "")
+        self.assertGreater(float(rows[1][5]), 1)
+        self.assertEqual([row[0] for row in growth.step_lines(found)], problems.STEP_KINDS)
+        self.assertTrue(all(row[-1] == "1200 met" for row in growth.step_lines(found)))
+        found["steps"][0]["rows"][0]["peak_resident_bytes"] = 1.3e9
+        self.assertIn("1200 MISSED", next(growth.step_lines(found)))
+
+
+class Usage(OpponentsCase):
+    def absent_torch(self):
+        os.mkdir(self.path("absent"))
+        with open(self.path("absent/torch.py"), "w") as file:
+            file.write("raise ImportError('no torch here')\n")
+        return self.path("absent")
+
+    def test_help(self):
+        for name in ["cpu.py", "page.py"]:
+            process = self.script(name, "--help")
+            self.assertEqual(process.returncode, 0)
+            self.assertIn("--rounds", process.stdout)
+
+    def test_without_torch_it_is_skipped(self):
+        process = self.script("cpu.py", "--program", PROGRAM, PYTHONPATH=self.absent_torch())
+        self.assertEqual(process.returncode, 77, process.stderr)
+        self.assertEqual(process.stderr.count("\n"), 1)
+        self.assertIn("needs PyTorch: no torch here", process.stderr)
+        self.assertEqual(process.stdout, "")
+        process = self.script("page.py", "--measure", "--program", PROGRAM, "--folder",
+                              self.path("page"), PYTHONPATH=self.path("absent"))
+        self.assertEqual(process.returncode, 77, process.stderr)
+
+    def test_wrong_usage(self):
+        for words, part in [(["--program", "absent"], "absent is no program"),
+                            (["--only", "nothing like it"], "--list shows them"),
+                            (["--threads", "0"], "0 is not at least 1")]:
+            process = self.script("cpu.py", *words)
+            self.assertEqual(process.returncode, 2, process.stderr)
+            self.assertIn(part, process.stderr)
+
+    def test_list(self):
+        process = self.script("cpu.py", "--list", "--only", "gemm")
+        self.assertEqual(process.stdout, "gemm m=1024,n=1024,k=1024\n")
+
+    def test_page_without_measurements(self):
+        process = self.script("page.py", "--folder", self.folder)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("threads_1.json", process.stderr)
+        self.assertIn("--measure", process.stderr)
+
+    def test_the_page_is_the_one_of_its_measurements(self):
+        with open(os.path.join(page.FOLDER, "cpu.md"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), page.page(page.FOLDER))
+
+
+def spread(value):
+    return {"median": value, "p10": value, "p90": value}
+
+
+class Tables(unittest.TestCase):
+    def row(self, theirs, must=1.2, agrees=True):
+        return {"name": "p", "rounds": 3, "must": must, "skipped": {"compiled": "no compiler"},
+                "ours": {"seconds": spread(1e-3), "self_ratio": spread(1)},
+                "opponents": [{"label": str(n), "seconds": spread(ratio * 1e-3),
+                               "ratio": spread(ratio), "agrees": agrees}
+                              for n, ratio in enumerate(theirs)]}
+
+    def test_the_fastest_opponent_decides_about_the_goal(self):
+        self.assertEqual(tables.goal_text(self.row([1.5, 3])), "1.2 met")
+        self.assertEqual(tables.goal_text(self.row([1.1, 3])), "1.2 MISSED")
+        self.assertEqual(tables.goal_text(self.row([])), "")
+
+    def test_lines(self):
+        line, = tables.lines({"rows": [self.row([1.5])]})
+        self.assertEqual(line, ["p", "0", "1", "1.5", "1.50", "1.50-1.50", "1.00-1.00", "1.2 met",
+                                "3"])
+        line, = tables.lines({"rows": [self.row([1.5], agrees=False)]})
+        self.assertEqual(line[4], "DIFFERENT RESULTS")
+        self.assertEqual(list(tables.skipped_lines({"rows": [self.row([])]})),
+                         ["p: compiled skipped: no compiler"])
+
+    def test_a_busy_machine_is_told(self):
+        document = {"machine": {"cores": 2}, "load_before": [0.3, 9, 9], "load_after": [2.1, 9, 9]}
+        self.assertEqual(tables.busy_warning(document), "")
+        document["load_after"] = [4.0, 0, 0]
+        self.assertIn("load 4.0 on 2 cores", tables.busy_warning(document))
+
+    def test_verdicts_name_what_is_missed(self):
+        text = page.verdicts({"rows": [self.row([1.5]), self.row([0.8])]})
+        self.assertIn("1 of 2 goals are met. Missed: p.", text)
+        self.assertIn("Slower than PyTorch: p (0: 0.80).", text)
+
+    def test_files_are_whole(self):
+        self.assertEqual(tables.markdown(["a", "b"], [["1", "2"]]),
+                         "| a | b |\n| --- | --- |\n| 1 | 2 |\n")
+
+
+@unittest.skipUnless(importlib.util.find_spec("torch"), "needs PyTorch")
+class WithTorch(OpponentsCase):
+    def test_page_is_measured(self):
+        process = self.script("page.py", "--measure", "--quick", "--rounds", "2", "--seconds", "0",
+                              "--without", "fwd", "--program", PROGRAM, "--folder", self.folder)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        with open(self.path("cpu.md")) as file:
+            text = file.read()
+        for part in ["## 1 thread\n", "## 2 threads\n", "## Growth", "| linear_attention | 128 |",
+                     "goals are met", "| step rnn ", "--without fwd --quick"]:
+            self.assertIn(part, text)
+        self.assertNotIn("attention fwd", text.split("## Growth")[0])
+
+    def test_results_agree_on_small_problems(self):
+        process = self.script("cpu.py", "--program", PROGRAM, "--quick", "--no-compile", "--rounds",
+                              "2", "--min-time", "0.1", "--seconds", "0", "--json",
+                              self.path("found.json"), "--markdown", self.path("found.md"))
+        self.assertEqual(process.returncode, 0, process.stderr)
+        with open(self.path("found.json")) as file:
+            document = json.load(file)
+        self.assertEqual([row["name"] for row in document["rows"]],
+                         [p.name for p in problems.all_problems(quick=True)])
+        for row in document["rows"]:
+            self.assertEqual(row["skipped"], {}, row["name"])
+            for them in row["opponents"]:
+                self.assertTrue(them["agrees"], (row["name"], them))
+                self.assertGreater(them["ratio"]["median"], 0)
+            if row["kind"] == "step":
+                self.assertEqual(row["opponents"][0]["parameters"], row["ours"]["parameters"])
+        with open(self.path("found.md")) as file:
+            self.assertEqual(file.read(), cpu.as_markdown(document))
+
+
+if __name__ == "__main__":
+    unittest.main()

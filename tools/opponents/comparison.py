@@ -1,0 +1,89 @@
+"""One problem, ours and theirs in turn."""
+
+import math
+import tempfile
+
+import memory
+import npy
+import ratios
+from ours import Ours
+from rounds import repeated, take_turns
+from torch_opponents import TOLERANCE, opponents_of
+
+# Of the loss of the first step, f32 sums in another order, and of the second, after clipping and
+# AdamW, which turns the sign of a rounding error into a whole step of a weight.
+LOSS_TOLERANCES = (1e-5, 1e-4)
+
+
+def compare(torch, program, problem, settings, tell):
+    """A row of the document. Throws OursFailed."""
+    with tempfile.TemporaryDirectory(prefix="opponents-") as folder:
+        arrays = [] if problem.kind == "kernel" else ["--arrays", folder]
+        sample = [] if problem.kind == "step" else ["--min-time", str(1e3 * settings.min_seconds)]
+        with Ours(program, problem.command() + arrays + sample, settings.threads) as ours:
+            found = npy.read_folder(folder)
+            opponents, skipped = _set_up(torch, problem, found, settings, tell)
+            contestants = {"ours": ours.round, "ours again": ours.round}
+            contestants.update({label: each["round"] for label, each in opponents.items()})
+            seconds = take_turns(contestants, settings.rounds, settings.least_rounds,
+                                 settings.seconds)
+            return _row(problem, ours, opponents, skipped, seconds)
+
+
+def _set_up(torch, problem, arrays, settings, tell):
+    opponents, skipped = {}, {}
+    for label, make in opponents_of(torch, problem, arrays, settings.compile):
+        tell(f"{problem.name}: {label}")
+        before = memory.start_peak() if problem.kind == "step" else None
+        try:
+            call, difference = make()
+            each = {"call": call, "difference": difference}
+            each["round"] = repeated(call, settings.min_seconds)
+        except Exception as error:  # whatever another library throws
+            skipped[label] = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0][:200]
+            continue
+        if before is not None:
+            each["peak_bytes"] = memory.peak() - before
+        opponents[label] = each
+    return opponents, skipped
+
+
+def _row(problem, ours, opponents, skipped, seconds):
+    row = {"name": problem.name, "kind": problem.kind, "subject": problem.subject,
+           "sizes": problem.sizes, "backward": problem.backward, "rounds": len(seconds["ours"]),
+           "ours": {"seconds": ratios.spread(seconds["ours"]),
+                    "self_ratio": ratios.ratio(seconds["ours again"], seconds["ours"])},
+           "opponents": [], "skipped": skipped}
+    if problem.must is not None:
+        row["must"] = problem.must
+    for key in ("peak_allocated_bytes", "peak_resident_bytes"):
+        if key in ours.last:
+            row["ours"][key] = ours.last[key]
+    if problem.kind == "step":
+        row["ours"]["parameters"] = ours.ready["parameters"]
+        row["ours"]["first_loss"] = ours.ready["first_loss"]
+        row["ours"]["second_loss"] = ours.first["loss"]
+        row["log_vocabulary"] = math.log(problem.sizes["vocabulary"])
+    for label, each in opponents.items():
+        them = {"label": label, "seconds": ratios.spread(seconds[label]),
+                "ratio": ratios.ratio(seconds[label], seconds["ours"])}
+        _judge(problem, ours, each, them)
+        if "peak_bytes" in each:
+            them["peak_bytes"] = each["peak_bytes"]
+        row["opponents"].append(them)
+    return row
+
+
+def _judge(problem, ours, each, them):
+    """Whether both did the same work."""
+    them["agrees"] = True
+    if each["difference"] is not None:
+        them["difference"] = each["difference"]
+        them["agrees"] = each["difference"] <= TOLERANCE
+    if problem.kind == "step":
+        step = each["call"]
+        them["parameters"] = step.parameter_count()
+        them["first_loss"], them["second_loss"] = step.losses[:2]
+        them["agrees"] = them["parameters"] == ours.ready["parameters"] and all(
+            abs(found - expected) <= tolerance * expected for found, expected, tolerance in
+            zip(step.losses, (ours.ready["first_loss"], ours.first["loss"]), LOSS_TOLERANCES))

@@ -1,0 +1,104 @@
+"""The language model of nn/language_model.h in PyTorch. Parameters have the same names, so that
+weights that we write can be loaded: both then have to find the same loss."""
+
+from torch_operations import linear_attention_chunks
+
+
+def make_classes(torch):
+    nn = torch.nn
+    f = nn.functional
+
+    class Association(nn.Module):
+        def __init__(self, kind, width, heads):
+            super().__init__()
+            self.kind, self.heads = kind, heads
+            self.query = nn.Linear(width, width)
+            self.key = nn.Linear(width, width)
+            self.value = nn.Linear(width, width)
+            self.out = nn.Linear(width, width)
+            if kind == "hopfield":
+                self.log_beta = nn.Parameter(torch.zeros(heads))
+
+        def forward(self, x):
+            q, k, v = (m(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+                       for m in (self.query, self.key, self.value))
+            if self.kind == "linear-attention":
+                y = linear_attention_chunks(torch, q, k, v)
+            elif self.kind == "hopfield":
+                q = q * self.log_beta.exp().view(-1, 1, 1)
+                y = f.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
+            else:
+                y = f.scaled_dot_product_attention(q, k, v, is_causal=True)
+            return self.out(y.transpose(1, 2).flatten(-2))
+
+    class Recurrent(nn.Module):
+        def __init__(self, kind, width):
+            super().__init__()
+            layer = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[kind]
+            self.kind = kind
+            self.add_module(kind, layer(width, width, batch_first=True))
+
+        def forward(self, x):
+            return getattr(self, self.kind)(x)[0]
+
+    class Block(nn.Module):
+        def __init__(self, kind, width, heads):
+            super().__init__()
+            self.norm1 = nn.LayerNorm(width)
+            self.mix = (Recurrent(kind, width) if kind in ("rnn", "lstm", "gru")
+                        else Association(kind, width, heads))
+            self.norm2 = nn.LayerNorm(width)
+            self.up = nn.Linear(width, 4 * width)
+            self.down = nn.Linear(4 * width, width)
+
+        def forward(self, x):
+            x = x + self.mix(self.norm1(x))
+            return x + self.down(f.gelu(self.up(self.norm2(x))))
+
+    class LanguageModel(nn.Module):
+        def __init__(self, kind, layers, width, heads, length, vocabulary):
+            super().__init__()
+            self.tokens = nn.Embedding(vocabulary, width)
+            self.positions = nn.Embedding(length, width)
+            self.blocks = nn.ModuleList(Block(kind, width, heads) for _ in range(layers))
+            self.norm = nn.LayerNorm(width)
+            self.head = nn.Linear(width, vocabulary)
+
+        def forward(self, tokens, targets):
+            """The mean cross-entropy."""
+            x = self.tokens(tokens) + self.positions.weight[: tokens.shape[1]]
+            for block in self.blocks:
+                x = block(x)
+            return f.cross_entropy(self.head(self.norm(x)).flatten(0, 1), targets.flatten())
+
+    return LanguageModel
+
+
+class TrainingStep:
+    """Forward pass, loss, backward pass, clipping and AdamW, each in the form that is fastest on the
+    CPU. `arrays`: what `profile_kernels step --arrays` wrote."""
+
+    def __init__(self, torch, kind, sizes, arrays, compiled):
+        self.torch = torch
+        with torch.device("meta"):  # the weights are ours
+            self.model = make_classes(torch)(kind, sizes["layers"], sizes["width"], sizes["heads"],
+                                             sizes["length"], sizes["vocabulary"])
+        self.tokens, self.targets = arrays["tokens"], arrays["targets"]
+        weights = {name: torch.nn.Parameter(array.clone()) for name, array in arrays.items()
+                   if name not in ("tokens", "targets")}
+        self.model.load_state_dict(weights, assign=True)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.95),
+                                           eps=1e-8, weight_decay=0.01, fused=True)
+        self.loss_of = torch.compile(self.model) if compiled else self.model
+        self.losses = []
+
+    def parameter_count(self):
+        return sum(p.numel() for p in self.model.parameters())
+
+    def __call__(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss_of(self.tokens, self.targets)
+        self.losses.append(loss.item())
+        loss.backward()
+        self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()

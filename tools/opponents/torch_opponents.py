@@ -1,0 +1,97 @@
+"""PyTorch on one problem: what is called, and how far it is from ours."""
+
+import torch_model
+import torch_operations
+
+# Largest difference from ours, over the largest number of the array. Sums over up to 50 000 f32
+# products in another order.
+TOLERANCE = 5e-4
+
+
+def opponents_of(torch, problem, arrays, compile_too):
+    """(label, make) for each: "eager" or "compiled", with the way where there are several. make()
+    gives what is called, once called already, and the largest difference from ours or None. It may
+    take long, and throw what the library throws."""
+    makers = {"operation": _operations, "kernel": _kernels, "step": _steps}
+    return makers[problem.kind](torch, problem, arrays, compile_too and problem.compiled)
+
+
+def _relative(found, expected):
+    return ((found - expected).abs().max() / expected.abs().max().clamp_min(1e-30)).item()
+
+
+def _operations(torch, problem, arrays, compile_too):
+    inputs = {}
+    for name, array in arrays.items():
+        if name not in ("out", "dout") and not (name[0] == "d" and name[1:] in arrays):
+            inputs[name] = (torch.nn.Parameter(array) if array.is_floating_point() else array)
+    leaves = {name: x for name, x in inputs.items() if x.requires_grad}
+
+    def maker(formula, compiled):
+        def make():
+            function = torch.compile(formula, dynamic=False) if compiled else formula
+
+            def forward():
+                with torch.no_grad():
+                    return function(inputs, problem.sizes)
+
+            def both():
+                for leaf in leaves.values():
+                    leaf.grad = None
+                out = function(inputs, problem.sizes)
+                out.backward(arrays["dout"])
+                return out
+
+            call = both if problem.backward else forward
+            differences = [_relative(call().detach(), arrays["out"])]
+            if problem.backward:
+                differences += [_relative(leaf.grad, arrays["d" + name])
+                                for name, leaf in leaves.items()]
+            return call, max(differences)
+
+        return make
+
+    for way, formula in torch_operations.formulas(torch)[problem.subject].items():
+        yield f"eager {way}".strip(), maker(formula, False)
+        # The compiler helps the form with chunks; pairs in memory stay pairs in memory.
+        if compile_too and way != "masked":
+            yield f"compiled {way}".strip(), maker(formula, True)
+
+
+def _kernels(torch, problem, _arrays, _compile_too):
+    s = problem.sizes
+
+    def warm(call):
+        call()
+        return call, None
+
+    def gemm():
+        a, b = torch.randn(s["m"], s["k"]), torch.randn(s["k"], s["n"])
+        c = torch.empty(s["m"], s["n"])
+        return warm(lambda: torch.mm(a, b, out=c))
+
+    def adamw(**form):
+        def make():
+            p = torch.nn.Parameter(torch.randn(s["n"]))
+            p.grad = torch.randn(s["n"])
+            return warm(torch.optim.AdamW([p], lr=1e-3, **form).step)
+
+        return make
+
+    yield from {"gemm": [("eager", gemm)],
+                "adamw": [("eager fused", adamw(fused=True)),
+                          ("eager foreach", adamw(foreach=True))]}[problem.subject]
+
+
+def _steps(torch, problem, arrays, compile_too):
+    def maker(compiled):
+        def make():
+            step = torch_model.TrainingStep(torch, problem.subject, problem.sizes, arrays, compiled)
+            step()
+            return step, None
+
+        return make
+
+    yield "eager", maker(False)
+    if compile_too:
+        yield "compiled", maker(True)

@@ -1,0 +1,47 @@
+#include "tools/profile_kernels/circumstances.h"
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/simd/isa.h"
+#include "tensor/device.h"
+#include "tools/profile_kernels/build.h"
+
+namespace basin::profile_kernels {
+
+Results results_of_now() {
+  Results results;
+  results.date = now_text();
+  results.machine = this_machine();
+  results.version = kVersion;
+  results.commit = kCommit;
+  results.compiler = kCompiler;
+  results.flags = kFlags;
+  results.threads = threads();
+  results.isa = name_of(kernels::isa());
+  return results;
+}
+
+nlohmann::ordered_json head_json(const char* format, int version, const Results& results) {
+  return {{"format", format},
+          {"version", version},
+          {"date", results.date},
+          {"machine",
+           {{"processor", results.machine.processor},
+            {"cores", results.machine.cores},
+            {"isa", results.machine.isa},
+            {"last_level_cache_bytes", results.machine.last_level_cache}}},
+          {"build",
+           {{"version", results.version},
+            {"commit", results.commit},
+            {"compiler", results.compiler},
+            {"flags", results.flags}}},
+          {"device", results.device},
+          {"isa", results.isa},
+          {"threads", results.threads}};
+}
+
+nlohmann::ordered_json spread_json(const Spread& s) {
+  return {{"median", s.median}, {"p10", s.p10}, {"p90", s.p90}};
+}
+
+}  // namespace basin::profile_kernels

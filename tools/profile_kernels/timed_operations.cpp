@@ -1,0 +1,172 @@
+#include "tools/profile_kernels/timed_operations.h"
+
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "autograd/operations.h"
+#include "nn/layers/rnn.h"
+#include "tensor/rng.h"
+#include "tools/profile_kernels/training_step.h"
+
+namespace basin::profile_kernels {
+
+namespace {
+
+using kernels::choice;
+using kernels::SizeParameter;
+using kernels::Sizes;
+
+const std::vector<SizeParameter> kHeadSizes = {{"B", 1, "batch items"},
+                                               {"H", 4, "heads"},
+                                               {"L", 1024, "queries and keys"},
+                                               {"D", 64, "width of a head"},
+                                               choice("causal", "", {"0", "1"}, 1)};
+const std::vector<SizeParameter> kRowSizes = {{"rows", 4096, "rows"}, {"cols", 256, "columns"}};
+const std::vector<SizeParameter> kStateSizes = {
+    {"B", 4, "batch items"}, {"L", 1024, "steps"}, {"width", 256, "inputs and hidden units"}};
+
+// Draws the inputs of one problem, each from a stream of its own.
+class Drawn {
+ public:
+  Variable normal(const std::string& name, const Shape& shape, double deviation = 1.0) {
+    return problem.inputs[name] = Variable(rng_.normal(shape, deviation, DType::f32), true);
+  }
+  Tensor ids(const std::string& name, std::int64_t count, std::int64_t bound) {
+    return problem.ids[name] = random_ids({count}, bound, rng_.next_stream());
+  }
+  OperationProblem with(std::function<Variable()> forward) {
+    problem.forward = std::move(forward);
+    return std::move(problem);
+  }
+  Rng& rng() { return rng_; }
+  OperationProblem problem;
+
+ private:
+  Rng rng_{1};
+};
+
+Shape heads_shape(const Sizes& s) { return {s.at("B"), s.at("H"), s.at("L"), s.at("D")}; }
+
+OperationProblem attention_problem(const Sizes& s) {
+  Drawn d;
+  const Variable q = d.normal("q", heads_shape(s));
+  const Variable k = d.normal("k", heads_shape(s));
+  const Variable v = d.normal("v", heads_shape(s));
+  const double beta = 1.0 / std::sqrt(static_cast<double>(s.at("D")));
+  const Variable fixed(Tensor::full({s.at("H")}, beta, DType::f32));
+  return d.with(
+      [=, causal = s.at("causal") == 1] { return attention(q, k, v, fixed, Tensor(), causal); });
+}
+
+OperationProblem linear_attention_problem(const Sizes& s) {
+  Drawn d;
+  const Variable q = d.normal("q", heads_shape(s));
+  const Variable k = d.normal("k", heads_shape(s));
+  const Variable v = d.normal("v", heads_shape(s));
+  return d.with(
+      [=, causal = s.at("causal") == 1] { return linear_attention(q, k, v, Tensor(), causal); });
+}
+
+OperationProblem linear_problem(const Sizes& s) {
+  Drawn d;
+  const Variable x = d.normal("x", {s.at("rows"), s.at("in")});
+  const Variable weight = d.normal("weight", {s.at("out"), s.at("in")}, 0.05);
+  const Variable bias = d.normal("bias", {s.at("out")});
+  return d.with([=] { return linear(x, weight, bias); });
+}
+
+OperationProblem layer_norm_problem(const Sizes& s) {
+  Drawn d;
+  const Variable x = d.normal("x", {s.at("rows"), s.at("cols")});
+  const Variable weight = d.normal("weight", {s.at("cols")});
+  const Variable bias = d.normal("bias", {s.at("cols")});
+  return d.with([=] { return layer_norm(x, weight, bias, 1e-5); });
+}
+
+OperationProblem softmax_problem(const Sizes& s) {
+  Drawn d;
+  const Variable x = d.normal("x", {s.at("rows"), s.at("cols")});
+  return d.with([=] { return softmax(x); });
+}
+
+OperationProblem gelu_problem(const Sizes& s) {
+  Drawn d;
+  const Variable x = d.normal("x", {s.at("n")});
+  return d.with([=] { return gelu(x); });
+}
+
+OperationProblem cross_entropy_problem(const Sizes& s) {
+  Drawn d;
+  const Variable logits = d.normal("x", {s.at("tokens"), s.at("vocabulary")});
+  const Tensor targets = d.ids("targets", s.at("tokens"), s.at("vocabulary"));
+  return d.with([=] { return cross_entropy(logits, targets); });
+}
+
+OperationProblem linear_cross_entropy_problem(const Sizes& s) {
+  Drawn d;
+  const Variable x = d.normal("x", {s.at("tokens"), s.at("width")});
+  const Variable weight = d.normal("weight", {s.at("vocabulary"), s.at("width")}, 0.05);
+  const Variable bias = d.normal("bias", {s.at("vocabulary")});
+  const Tensor targets = d.ids("targets", s.at("tokens"), s.at("vocabulary"));
+  return d.with([=] { return linear_cross_entropy(x, weight, bias, targets); });
+}
+
+OperationProblem embedding_problem(const Sizes& s) {
+  Drawn d;
+  const Variable weight = d.normal("weight", {s.at("vocabulary"), s.at("width")});
+  const Tensor ids = d.ids("ids", s.at("tokens"), s.at("vocabulary"));
+  return d.with([=] { return embedding(weight, ids); });
+}
+
+// The layer with its input projection, one deep.
+template <class Layer, class... More>
+OperationProblem recurrent_problem(const Sizes& s, More... more) {
+  Drawn d;
+  const Variable x = d.normal("x", {s.at("B"), s.at("L"), s.at("width")});
+  const auto layer =
+      std::make_shared<Layer>(s.at("width"), s.at("width"), 1, more..., d.rng(), DType::f32);
+  for (const nn::Parameter& parameter : layer->parameters()) {
+    d.problem.inputs[parameter.name] = parameter.variable;
+  }
+  return d.with([=] { return layer->forward(x); });
+}
+
+}  // namespace
+
+const std::vector<TimedOperation>& timed_operations() {
+  static const std::vector<TimedOperation> all = {
+      {"attention", "softmax attention, inverse temperature 1 / sqrt(D)", kHeadSizes,
+       attention_problem},
+      {"linear_attention", "kernelised attention, phi = elu + 1", kHeadSizes,
+       linear_attention_problem},
+      {"linear",
+       "x W^T + b",
+       {{"rows", 4096, "rows"}, {"in", 256, "inputs"}, {"out", 256, "outputs"}},
+       linear_problem},
+      {"layer_norm", "normalised rows, scaled and shifted", kRowSizes, layer_norm_problem},
+      {"softmax", "of each row", kRowSizes, softmax_problem},
+      {"gelu", "x Phi(x)", {{"n", 1 << 22, "elements"}}, gelu_problem},
+      {"cross_entropy",
+       "mean over rows of logits",
+       {{"tokens", 1024, "rows"}, {"vocabulary", 50257, "logits of a row"}},
+       cross_entropy_problem},
+      {"linear_cross_entropy",
+       "output layer and mean cross-entropy",
+       {{"tokens", 1024, "rows"}, {"width", 256, "inputs"}, {"vocabulary", 50257, "outputs"}},
+       linear_cross_entropy_problem},
+      {"embedding",
+       "a row of a table for each token",
+       {{"tokens", 4096, "ids"}, {"vocabulary", 50257, "rows of the table"}, {"width", 256, ""}},
+       embedding_problem},
+      {"rnn", "tanh recurrence with its input projection", kStateSizes,
+       [](const Sizes& s) { return recurrent_problem<nn::Rnn>(s, kernels::Nonlinearity::tanh); }},
+      {"lstm", "long short-term memory with its input projection", kStateSizes,
+       [](const Sizes& s) { return recurrent_problem<nn::Lstm>(s); }},
+      {"gru", "gated recurrent unit with its input projection", kStateSizes,
+       [](const Sizes& s) { return recurrent_problem<nn::Gru>(s); }},
+  };
+  return all;
+}
+
+}  // namespace basin::profile_kernels
