@@ -4,11 +4,11 @@
 #pragma once
 
 #ifdef __CUDACC__
-#define BASIN_KERNEL __global__ void
+#define BASIN_KERNEL __global__
 #define BASIN_DEVICE __device__
 #define BASIN_HOST_DEVICE __host__ __device__
 #else
-#define BASIN_KERNEL void
+#define BASIN_KERNEL
 #define BASIN_DEVICE
 #define BASIN_HOST_DEVICE
 #endif

@@ -195,6 +195,7 @@ void Block::next_turn() {
     stop();
   }
   if (next != running_) {
+    end_.release();  // should this thread never get another turn
     Fiber& from = self().fiber;
     running_ = next;
     threadIdx = self().index;

@@ -41,7 +41,7 @@ struct Thread {
   Index3 index{};
   const char* waits_at = nullptr;  // the call, or null
   Location location;
-  std::uint32_t mask = 0;  // of the collective it waits at
+  // Of the collective it waits at.
   std::uint64_t value = 0;
   std::int64_t argument = 0;
   int width = 0;
@@ -54,8 +54,7 @@ class Block {
   /// The block whose turn it is on this thread of the operating system.
   static Block& of_this_thread();
 
-  /// Runs one block; its `index` is linear, `turn` where it comes in the order of blocks. Returns
-  /// what was wrong, or "".
+  /// Runs the block with this linear index. Returns what was wrong, or "".
   std::string run(const Grid& grid, const SimtContext& context, const KernelCall& kernel,
                   std::int64_t index);
   const LaunchCounts& counts() const { return counts_; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <numeric>
 #include <string>
 
 #include "kernels/common/philox.h"
@@ -51,6 +52,33 @@ std::string refused(const Grid& grid, const SimtContext& context) {
   return "";
 }
 
+// The numbers 0 ... blocks - 1 in another order: turn -> step * turn + first, with a step that
+// shares no factor with their count.
+class BlockOrder {
+ public:
+  BlockOrder(std::int64_t blocks, std::uint64_t seed) : count_(static_cast<std::uint64_t>(blocks)) {
+    const std::uint64_t key = derive_key(seed, 0x626C6F636BULL);
+    first_ = key % count_;
+    step_ = 1 + (key >> 32) % std::min<std::uint64_t>(count_, kMostBlocks);
+    while (std::gcd(step_, count_) != 1) {
+      ++step_;
+    }
+    if (count_ > kMostBlocks) {
+      step_ = 1;  // the product could overflow
+    }
+  }
+  std::int64_t at(std::int64_t turn) const {
+    const std::uint64_t product = step_ * static_cast<std::uint64_t>(turn) % count_;
+    return static_cast<std::int64_t>((product + first_) % count_);
+  }
+
+ private:
+  static constexpr std::uint64_t kMostBlocks = std::uint64_t{1} << 31;
+  std::uint64_t count_;
+  std::uint64_t first_;
+  std::uint64_t step_;
+};
+
 }  // namespace
 
 Status run_grid(const Grid& grid, const SimtContext& context, const KernelCall& kernel) {
@@ -67,12 +95,11 @@ Status run_grid(const Grid& grid, const SimtContext& context, const KernelCall& 
 
   // Blocks come in the order of the schedule, too. Chunks of blocks begin in that order, so the
   // failed block that comes first is the same for any number of threads.
-  const auto offset = static_cast<std::int64_t>(derive_key(context.seed, 0x626C6F636BULL) %
-                                                static_cast<std::uint64_t>(blocks));
+  const BlockOrder random(blocks, context.seed);
   const auto block_at = [&](std::int64_t turn) {
     switch (context.schedule) {
       case Schedule::reversed: return blocks - 1 - turn;
-      case Schedule::random: return (turn + offset) % blocks;
+      case Schedule::random: return random.at(turn);
       default: return turn;
     }
   };

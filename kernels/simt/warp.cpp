@@ -106,7 +106,6 @@ std::uint64_t Block::collective(Collective what, std::uint32_t mask, std::uint64
   meeting.arrived |= lane;
   set_waiting(name_of(what), at);
   Thread& t = self();
-  t.mask = mask;
   t.value = value;
   t.argument = argument;
   t.width = width;
