@@ -5,11 +5,27 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <source_location>
 
 namespace basin::kernels::simt {
 
-using Location = std::source_location;
+/// A place in the sources: as a default argument, that of the call. (std::source_location would be
+/// the same, but clang 14 and its clang-tidy do not have it.)
+class Location {
+ public:
+  static constexpr Location current(const char* file = __builtin_FILE(),
+                                    unsigned line = __builtin_LINE()) {
+    Location here;
+    here.file_ = file;
+    here.line_ = line;
+    return here;
+  }
+  constexpr const char* file_name() const { return file_; }
+  constexpr unsigned line() const { return line_; }
+
+ private:
+  const char* file_ = "";
+  unsigned line_ = 0;
+};
 
 struct Index3 {
   unsigned x, y, z;

@@ -48,7 +48,7 @@ class SyncPoint {
   }
 
  private:
-  long place_ = 0;
+  [[maybe_unused]] long place_ = 0;  // only its address counts
 };
 
 /// A barrier has two places, used in turns. With a single one, a thread that already waits at the

@@ -1,6 +1,4 @@
 // Kernels that break a rule are stopped, and the message names kernel, block, thread and line.
-#include <source_location>
-
 #include "kernels/common/ptx.cuh"
 #include "tests/simt/support.h"
 

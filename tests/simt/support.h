@@ -12,8 +12,10 @@
 
 namespace basin::kernels {
 
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__)
 inline constexpr bool kRacesAreReported = true;
+#elif defined(__has_feature)
+inline constexpr bool kRacesAreReported = __has_feature(thread_sanitizer);
 #else
 inline constexpr bool kRacesAreReported = false;
 #endif
