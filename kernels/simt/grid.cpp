@@ -131,8 +131,7 @@ Status run_grid(const Grid& grid, const SimtContext& context, const KernelCall& 
     run_blocks(0, blocks);
   } else {
     // At least some thousand threads a chunk, so that handing it out costs little.
-    const auto threads =
-        static_cast<std::int64_t>(grid.threads.x * grid.threads.y * grid.threads.z);
+    const auto threads = std::int64_t{grid.threads.x} * grid.threads.y * grid.threads.z;
     for_ranges(CpuContext{context.pool}, blocks, std::max<std::int64_t>(1, 2048 / threads),
                run_blocks);
   }

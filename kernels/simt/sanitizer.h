@@ -5,6 +5,7 @@
 
 #include <cstddef>
 
+// NOLINTBEGIN(bugprone-reserved-identifier): these are the sanitizers' names.
 extern "C" {
 [[gnu::weak]] void __sanitizer_start_switch_fiber(void**, const void*, std::size_t);
 [[gnu::weak]] void __sanitizer_finish_switch_fiber(void*, const void**, std::size_t*);
@@ -17,6 +18,7 @@ extern "C" {
 [[gnu::weak]] void __tsan_acquire(void*);
 [[gnu::weak]] void __tsan_release(void*);
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace basin::kernels::simt {
 
