@@ -29,16 +29,16 @@ void shuffle_kernel(Shuffle kind, unsigned mask, int argument, int width, const 
     return;
   }
   const double value = x[threadIdx.x];
-  double& to = y[threadIdx.x];
+  double* const to = y + threadIdx.x;
   switch (kind) {
-    case Shuffle::index: to = __shfl_sync(mask, value, argument, width); break;
+    case Shuffle::index: *to = __shfl_sync(mask, value, argument, width); break;
     case Shuffle::up:
-      to = __shfl_up_sync(mask, value, static_cast<unsigned>(argument), width);
+      *to = __shfl_up_sync(mask, value, static_cast<unsigned>(argument), width);
       break;
     case Shuffle::down:
-      to = __shfl_down_sync(mask, value, static_cast<unsigned>(argument), width);
+      *to = __shfl_down_sync(mask, value, static_cast<unsigned>(argument), width);
       break;
-    case Shuffle::exclusive_or: to = __shfl_xor_sync(mask, value, argument, width); break;
+    case Shuffle::exclusive_or: *to = __shfl_xor_sync(mask, value, argument, width); break;
   }
 }
 
