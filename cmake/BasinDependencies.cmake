@@ -4,7 +4,7 @@ find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
-find_package(Boost REQUIRED COMPONENTS program_options)
+find_package(Boost REQUIRED COMPONENTS program_options context)
 find_package(HDF5 REQUIRED COMPONENTS C)
 
 find_library(BASIN_OPENBLAS_LIBRARY NAMES openblas REQUIRED)

@@ -12,6 +12,7 @@ build cmake                       cmake        configures the build
 build ninja-build                 ninja        runs the build
 build pkg-config                  ?pkg-config  tells where libraries lie
 build libboost-program-options-dev -           command lines; brings the headers of Boost.Math
+build libboost-context-dev        -            stacks for the threads of CUDA kernels on the CPU
 build libhdf5-dev                 -            checkpoints and named arrays in files
 build libopenblas-dev             -            matrix products
 build libhwy-dev                  -            vector instructions, portably

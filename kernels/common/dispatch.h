@@ -12,7 +12,7 @@ Status dispatch_floating(DType dtype, F&& function) {
   switch (dtype) {
     case DType::f32: return function(float{});
     case DType::f64: return function(double{});
-    default: return Status::unsupported("arithmetic needs f32 or f64 on the CPU");
+    default: return Status::unsupported("arithmetic needs f32 or f64");
   }
 }
 

@@ -1,22 +1,24 @@
 // Scalar mathematics that the compiler can vectorise. The f32 versions are branch-free
 // polynomials (a libm call in a loop body would keep the loop scalar); f64, which exists for
 // checks, uses libm. Always inlined: a loop that is compiled for wide registers must not call a
-// copy that is not.
+// copy that is not. Device code uses the same functions.
 #pragma once
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/common/qualifiers.h"
+
 namespace basin::kernels {
 
-[[gnu::always_inline]] inline double exp_of(double x) { return std::exp(x); }
+[[gnu::always_inline]] BASIN_HOST_DEVICE inline double exp_of(double x) { return std::exp(x); }
 
 /// e^x for f32 within 2 ulp. x = n ln2 + r, |r| <= ln2 / 2; e^r by its Taylor series to the 7th
 /// power (remainder below 2^-26); 2^n by writing the exponent in two halves, so that results below
 /// the smallest normal number (x < -87.3) become subnormal gradually and 0 below -104. Keeps +inf
 /// and NaN.
-[[gnu::always_inline]] inline float exp_of(float x) {
+[[gnu::always_inline]] BASIN_HOST_DEVICE inline float exp_of(float x) {
   const float clamped = x < -104.0f ? -104.0f : (x > 89.0f ? 89.0f : x);
   const float scaled = clamped * 1.44269504088896341f;
   // Adding 1.5 * 2^23 rounds to the nearest integer without a function call.
@@ -39,12 +41,12 @@ namespace basin::kernels {
   return p * scale1 * scale2;
 }
 
-[[gnu::always_inline]] inline double tanh_of(double x) { return std::tanh(x); }
+[[gnu::always_inline]] BASIN_HOST_DEVICE inline double tanh_of(double x) { return std::tanh(x); }
 
 /// tanh for f32: odd Taylor-like rational near 0 would need two branches, so use
 /// (e^2x - 1) / (e^2x + 1) away from 0 and the series x - x^3/3 + 2x^5/15 - 17x^7/315 below 0.25,
 /// both computed and one selected. Absolute error below 2e-7.
-[[gnu::always_inline]] inline float tanh_of(float x) {
+[[gnu::always_inline]] BASIN_HOST_DEVICE inline float tanh_of(float x) {
   const float a = x < 0 ? -x : x;
   const float clamped = a > 10.0f ? 10.0f : a;
   const float e = exp_of(2.0f * clamped);
@@ -57,12 +59,12 @@ namespace basin::kernels {
   return x < 0 ? -magnitude : magnitude;
 }
 
-[[gnu::always_inline]] inline double erf_of(double x) { return std::erf(x); }
+[[gnu::always_inline]] BASIN_HOST_DEVICE inline double erf_of(double x) { return std::erf(x); }
 
 /// erf for f32: formula 7.1.26 of Abramowitz and Stegun (error 1.5e-7 before rounding) from 0.5 on
 /// and the Taylor series to x^13 below, where that formula would cancel. Absolute error below 3e-7,
 /// and a few ulp below 0.5.
-[[gnu::always_inline]] inline float erf_of(float x) {
+[[gnu::always_inline]] BASIN_HOST_DEVICE inline float erf_of(float x) {
   const float a = x < 0 ? -x : x;
   const float t = 1.0f / (1.0f + 0.3275911f * a);
   const float p =

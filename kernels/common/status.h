@@ -7,7 +7,8 @@
 namespace basin::kernels {
 
 struct Status {
-  enum class Code : std::uint8_t { ok, invalid_argument, unsupported, not_built };
+  /// kernel_fault: a kernel could not be launched or broke a rule of its device while running.
+  enum class Code : std::uint8_t { ok, invalid_argument, unsupported, not_built, kernel_fault };
 
   Code code = Code::ok;
   const char* message = "";    ///< static storage, never freed

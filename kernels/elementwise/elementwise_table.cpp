@@ -72,9 +72,9 @@ KernelCase unary_forward_case(UnaryOp op, std::int64_t count) {
   result.name = info(op).name;
   result.buffers = {{"x", Role::input, {count}, info(op).low, info(op).high},
                     {"y", Role::output, {count}}};
-  result.run = [op, count](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [op, count](void* const* d, DType dtype, const auto& context) {
     return unary_forward({op, d[0], d[1], count, dtype}, context);
-  };
+  });
   result.reference = [op, count](void* const* d) {
     for (std::int64_t i = 0; i < count; ++i) {
       doubles(d[1])[i] = value_of(op, doubles(d[0])[i]);
@@ -95,9 +95,9 @@ KernelCase unary_backward_case(UnaryOp op, std::int64_t count) {
   result.prepare = [op, count](void* const* d, DType dtype, const CpuContext& context) {
     return unary_forward({op, d[0], d[1], count, dtype}, context);
   };
-  result.run = [op, count](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [op, count](void* const* d, DType dtype, const auto& context) {
     return unary_backward({op, d[0], d[1], d[2], d[3], count, dtype}, context);
-  };
+  });
   result.reference = [op, count](void* const* d) {
     for (std::int64_t i = 0; i < count; ++i) {
       doubles(d[3])[i] =

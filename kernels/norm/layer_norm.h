@@ -6,6 +6,7 @@
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
 #include "kernels/common/thread_pool.h"
+#include "kernels/simt/context.h"
 
 namespace basin::kernels {
 
@@ -25,6 +26,7 @@ struct LayerNormForward {
   DType dtype;
 };
 Status layer_norm_forward(const LayerNormForward&, const CpuContext&);
+Status layer_norm_forward(const LayerNormForward&, const SimtContext&);
 
 /// With x^ = (x - mean) rstd and g = dy weight:
 /// dx = rstd (g - mean_c(g) - x^ mean_c(g x^)), dweight = sum_r dy x^, dbias = sum_r dy.
@@ -45,5 +47,6 @@ struct LayerNormBackward {
 };
 std::int64_t layer_norm_backward_workspace(std::int64_t rows, std::int64_t cols);
 Status layer_norm_backward(const LayerNormBackward&, const CpuContext&);
+Status layer_norm_backward(const LayerNormBackward&, const SimtContext&);
 
 }  // namespace basin::kernels

@@ -35,10 +35,10 @@ KernelCase forward_case(Shape s) {
                     {"y", Role::output, {s.rows, s.cols}},
                     {"mean", Role::output, {s.rows}},
                     {"rstd", Role::output, {s.rows}}};
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [s](void* const* d, DType dtype, const auto& context) {
     return layer_norm_forward(
         {d[0], d[1], d[2], d[3], d[4], d[5], s.rows, s.cols, s.cols, s.cols, kEps, dtype}, context);
-  };
+  });
   result.reference = [s](void* const* d) {
     const auto* x = static_cast<const double*>(d[0]);
     const auto* weight = static_cast<const double*>(d[1]);
@@ -77,11 +77,11 @@ KernelCase backward_case(Shape s) {
         {d[0], d[1], nullptr, d[3], d[4], d[5], s.rows, s.cols, s.cols, s.cols, kEps, dtype},
         context);
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [s](void* const* d, DType dtype, const auto& context) {
     return layer_norm_backward({d[0], d[1], d[4], d[5], d[2], d[6], d[7], d[8],
                                 static_cast<double*>(d[9]), s.rows, s.cols, dtype},
                                context);
-  };
+  });
   result.reference = [s](void* const* d) {
     const auto* x = static_cast<const double*>(d[0]);
     const auto* weight = static_cast<const double*>(d[1]);

@@ -6,6 +6,7 @@
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
 #include "kernels/common/thread_pool.h"
+#include "kernels/simt/context.h"
 
 namespace basin::kernels {
 
@@ -13,7 +14,8 @@ enum class ReduceOp : std::uint8_t { sum, max, argmax };
 
 /// y[o, i] = op over e of x[o, e, i]; x f32 or f64; y has the dtype of x, i64 for argmax. Sums are
 /// accumulated in double in index order inside fixed pieces. argmax gives the first maximum, and
-/// NaN counts as larger than every number. extent 0: sum is 0, max and argmax are invalid.
+/// NaN counts as larger than every number. extent 0: sum is 0, max and argmax are invalid. With a
+/// SimtContext: sums only.
 struct Reduce {
   ReduceOp op;
   const void* x;
@@ -22,6 +24,7 @@ struct Reduce {
   DType dtype;
 };
 Status reduce(const Reduce&, const CpuContext&);
+Status reduce(const Reduce&, const SimtContext&);
 
 inline constexpr std::int64_t kSumOfSquaresPiece = 16384;
 

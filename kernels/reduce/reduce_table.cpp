@@ -26,6 +26,11 @@ KernelCase reduce_case(ReduceOp op, Shape s) {
   result.run = [op, s](void* const* d, DType dtype, int, const CpuContext& context) {
     return reduce({op, d[0], d[1], s.outer, s.extent, s.inner, dtype}, context);
   };
+  if (op == ReduceOp::sum) {
+    result.run_simt = [op, s](void* const* d, DType dtype, const SimtContext& context) {
+      return reduce({op, d[0], d[1], s.outer, s.extent, s.inner, dtype}, context);
+    };
+  }
   result.reference = [op, s](void* const* d) {
     for (std::int64_t o = 0; o < s.outer; ++o) {
       for (std::int64_t i = 0; i < s.inner; ++i) {

@@ -6,6 +6,7 @@
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
 #include "kernels/common/thread_pool.h"
+#include "kernels/simt/context.h"
 
 namespace basin::kernels {
 
@@ -17,6 +18,7 @@ struct SoftmaxForward {
   DType dtype;
 };
 Status softmax_forward(const SoftmaxForward&, const CpuContext&);
+Status softmax_forward(const SoftmaxForward&, const SimtContext&);
 
 /// dx = y * (dy - <y, dy>) per row. dx may be dy.
 struct SoftmaxBackward {
@@ -27,5 +29,6 @@ struct SoftmaxBackward {
   DType dtype;
 };
 Status softmax_backward(const SoftmaxBackward&, const CpuContext&);
+Status softmax_backward(const SoftmaxBackward&, const SimtContext&);
 
 }  // namespace basin::kernels

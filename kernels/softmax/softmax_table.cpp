@@ -59,9 +59,9 @@ KernelCase forward_case(const Problem& s) {
     mask(s, d[0], dtype);
     return Status{};
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [s](void* const* d, DType dtype, const auto& context) {
     return softmax_forward({d[0], d[1], s.rows, s.cols, dtype}, context);
-  };
+  });
   result.reference = [s](void* const* d) { definition(s, doubles(d[0]), doubles(d[1])); };
   const auto n = static_cast<double>(s.rows * s.cols);
   result.cost = {4 * n, 2 * n, n};
@@ -79,9 +79,9 @@ KernelCase backward_case(const Problem& s) {
     mask(s, d[0], dtype);
     return softmax_forward({d[0], d[1], s.rows, s.cols, dtype}, context);
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [s](void* const* d, DType dtype, const auto& context) {
     return softmax_backward({d[1], d[2], d[3], s.rows, s.cols, dtype}, context);
-  };
+  });
   // The Jacobian dy_c / dx_j = y_c ([c = j] - y_j), row by row; y from x in double.
   result.reference = [s](void* const* d) {
     std::vector<double> y(static_cast<std::size_t>(s.rows * s.cols));

@@ -10,6 +10,7 @@
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
 #include "kernels/common/thread_pool.h"
+#include "kernels/simt/context.h"
 #include "kernels/table/sizes.h"
 
 namespace basin::kernels {
@@ -51,11 +52,25 @@ struct KernelCase {
   /// be empty.
   std::function<Status(void* const* data, DType dtype, const CpuContext&)> prepare{};
   std::function<Status(void* const* data, DType dtype, int variant, const CpuContext&)> run;
+  /// The same on the kernel written for CUDA; empty where there is none yet.
+  std::function<Status(void* const* data, DType dtype, const SimtContext&)> run_simt{};
   std::function<void(void* const* data)> reference;
   Cost cost;
   /// Operations of the reference, where they are many more than those of the kernel.
   double reference_work = 0;
 };
+
+/// Sets run and run_simt of a kernel without further variants: `call(data, dtype, context)` takes
+/// any context.
+template <class F>
+void run_on_all_devices(KernelCase& problem, F call) {
+  problem.run = [call](void* const* data, DType dtype, int, const CpuContext& context) {
+    return call(data, dtype, context);
+  };
+  problem.run_simt = [call](void* const* data, DType dtype, const SimtContext& context) {
+    return call(data, dtype, context);
+  };
+}
 
 /// Problems of any size, for timing. The made case has no name; sized_case() gives it one.
 struct SizedProblem {

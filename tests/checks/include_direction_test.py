@@ -56,6 +56,14 @@ class IncludeDirection(unittest.TestCase):
             with self.subTest(path=path):
                 self.assert_found(path, '#include "tensor/x.h"\n', 1, "is a floor above")
 
+    def test_device_code_includes_only_common_and_its_family(self):
+        for path in ("kernels/norm/t.cu", "kernels/norm/t.cuh"):
+            with self.subTest(path=path):
+                self.assert_clean(path, '#include "kernels/norm/t.h"\n#include <cmath>\n')
+                self.assert_clean(path, '#include "kernels/common/launch.h"\n')
+                self.assert_found(path, '#include "kernels/simt/engine.h"\n', 1, "device code")
+        self.assert_clean("kernels/norm/t.cpp", '#include "kernels/simd/isa.h"\n')
+
     def test_only_tests_include_tests(self):
         self.assert_found("tools/x.cpp", '#include "tests/y.h"\n', 1, "only tests")
         self.assert_clean("tests/nn/x.cpp", '#include "tests/y.h"\n#include "tools/z.h"\n')

@@ -3,8 +3,8 @@
 
     tools -> tasks -> nn -> autograd -> tensor -> kernels
 
-nothing but tests includes tests, includes of ours are written from the repository root, and kernels
-do not throw. Prints file:line of each violation; exits with 1 if there is one."""
+nothing but tests includes tests, includes of ours are written from the repository root, device code
+(.cu, .cuh) includes only kernels/common and its own family, and kernels do not throw. Prints file:line of each violation; exits with 1 if there is one."""
 
 import argparse
 import os
@@ -67,11 +67,24 @@ def include_violation(folder, what):
     return None
 
 
-def violations_in(folder, text):
-    """(line, reason) of each violation of a file in this folder."""
+def device_violation(path, what):
+    """Why this file of device code may not include this, or None."""
+    name = what.strip('"<>')
+    own = os.path.dirname(path)
+    if not path.endswith((".cu", ".cuh")) or name.split("/")[0] not in FLOORS:
+        return None
+    if os.path.dirname(name) in (own, "kernels/common"):
+        return None
+    return f'{path} includes "{name}": device code includes only kernels/common and {own}'
+
+
+def violations_in(path, text):
+    """(line, reason) of each violation of the file with this path below the repository."""
+    folder = path.split("/")[0]
     code = blanked(text, {"comment", "raw"})
     for match in INCLUDE.finditer(code):
-        reason = include_violation(folder, match.group("what"))
+        what = match.group("what").strip()
+        reason = include_violation(folder, what) or device_violation(path, what)
         if reason:
             yield line_of(code, match.start("what")), reason
     if folder == "kernels":
@@ -98,9 +111,10 @@ def main():
                 full = os.path.join(path, name)
                 with open(full, encoding="utf-8") as source:
                     text = source.read()
-                for line, reason in violations_in(folder, text):
+                relative = os.path.relpath(full, root).replace(os.sep, "/")
+                for line, reason in violations_in(relative, text):
                     violations += 1
-                    print(f"{os.path.relpath(full, root)}:{line}: {reason}")
+                    print(f"{relative}:{line}: {reason}")
     if files == 0:
         sys.exit(f"include_direction.py: no source files below {root}")
     print(f"include direction: {files} files, {violations} violations")

@@ -1,0 +1,14 @@
+// The qualifiers of functions that run on a GPU. Macros, because a compiler that is not nvcc does
+// not know the words behind them. nvcc wants __host__ __device__ in front of every function that
+// kernels and the CPU share.
+#pragma once
+
+#ifdef __CUDACC__
+#define BASIN_KERNEL __global__
+#define BASIN_DEVICE __device__
+#define BASIN_HOST_DEVICE __host__ __device__
+#else
+#define BASIN_KERNEL
+#define BASIN_DEVICE
+#define BASIN_HOST_DEVICE
+#endif

@@ -1,0 +1,36 @@
+#include "kernels/simt/engine.h"
+
+#include <atomic>
+
+#include "kernels/simt/block.h"
+
+namespace basin::kernels::simt {
+
+void block_barrier(const Location& at) { Block::of_this_thread().barrier(at); }
+
+void named_barrier(int id, int threads, bool wait, const Location& at) {
+  Block::of_this_thread().named_barrier(id, threads, wait, at);
+}
+
+std::uint64_t warp_collective(Collective what, std::uint32_t mask, std::uint64_t value,
+                              std::int64_t argument, int width, const Location& at) {
+  return Block::of_this_thread().collective(what, mask, value, argument, width, at);
+}
+
+void* static_shared(const void* key, std::size_t bytes, std::size_t alignment, const Location& at) {
+  return Block::of_this_thread().static_shared(key, bytes, alignment, at);
+}
+
+void* dynamic_shared() { return Block::of_this_thread().dynamic_shared(); }
+
+void async_copy(void* target, const void* source, int bytes, int valid, const Location& at) {
+  Block::of_this_thread().async_copy({target, source, bytes, valid}, at);
+}
+
+void async_commit() { Block::of_this_thread().async_commit(); }
+
+void async_wait(int pending) { Block::of_this_thread().async_wait(pending); }
+
+void memory_fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+
+}  // namespace basin::kernels::simt

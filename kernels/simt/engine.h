@@ -1,0 +1,84 @@
+// What device code calls when it runs on the CPU. kernels/common/device.h gives these CUDA's names.
+// Each is one call into the engine, which alone knows the other threads; values go in and come back
+// by copy, so that ThreadSanitizer sees the memory of the kernel and nothing else.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace basin::kernels::simt {
+
+/// A place in the sources: as a default argument, that of the call. (std::source_location would be
+/// the same, but clang 14 and its clang-tidy do not have it.)
+class Location {
+ public:
+  static constexpr Location current(const char* file = __builtin_FILE(),
+                                    unsigned line = __builtin_LINE()) {
+    Location here;
+    here.file_ = file;
+    here.line_ = line;
+    return here;
+  }
+  constexpr const char* file_name() const { return file_; }
+  constexpr unsigned line() const { return line_; }
+
+ private:
+  const char* file_ = "";
+  unsigned line_ = 0;
+};
+
+struct Index3 {
+  unsigned x, y, z;
+};
+
+// Set by the engine whenever another thread gets its turn. A block stays on one thread of the
+// operating system.
+extern constinit thread_local Index3 threadIdx;
+extern constinit thread_local Index3 blockIdx;
+extern constinit thread_local Index3 blockDim;
+extern constinit thread_local Index3 gridDim;
+
+/// Waits for every thread of the block.
+void block_barrier(const Location& at);
+
+/// Barrier `id`, 1 ... 15, opens when `threads` threads have come, those that wait and those that
+/// only arrive.
+void named_barrier(int id, int threads, bool wait, const Location& at);
+
+enum class Collective : std::uint8_t {
+  sync,
+  shuffle,
+  shuffle_up,
+  shuffle_down,
+  shuffle_xor,
+  ballot,
+  any,
+  all,
+  add,
+  min_signed,
+  max_signed,
+  min_unsigned,
+  max_unsigned,
+  bit_and,
+  bit_or,
+  bit_xor
+};
+
+/// Waits for the lanes of `mask` and gives this lane its result. `value`: the bits of the operand;
+/// `argument`: lane, distance or lane mask of a shuffle; `width`: of a shuffle.
+std::uint64_t warp_collective(Collective what, std::uint32_t mask, std::uint64_t value,
+                              std::int64_t argument, int width, const Location& at);
+
+/// The array of this block that belongs to `key`.
+void* static_shared(const void* key, std::size_t bytes, std::size_t alignment, const Location& at);
+void* dynamic_shared();
+
+/// Copies `valid` of `bytes` bytes and zeros the rest, at the wait; until then the target is NaN.
+void async_copy(void* target, const void* source, int bytes, int valid, const Location& at);
+void async_commit();
+/// Waits for all but the last `pending` groups of this thread.
+void async_wait(int pending);
+
+void memory_fence();
+
+}  // namespace basin::kernels::simt

@@ -1,0 +1,81 @@
+#include "kernels/simt/shared_memory.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "kernels/simt/context.h"
+#include "kernels/simt/messages.h"
+#include "kernels/simt/sanitizer.h"
+
+namespace basin::kernels::simt {
+
+namespace {
+constexpr std::size_t kAlignment = 1024;
+constexpr std::size_t kRedZone = 256;
+constexpr int kNan = 0xFF;  // all ones are a NaN in every floating type
+
+std::size_t round_up(std::size_t bytes, std::size_t to) { return (bytes + to - 1) / to * to; }
+}  // namespace
+
+// Room for the largest limit, for each array's gap and for rounding each one up to a red zone.
+constexpr std::size_t kCapacity = kSharedBytesOfHopper + (32 + 2) * 2 * kRedZone;
+
+SharedMemory::SharedMemory()
+    : memory_(static_cast<std::byte*>(::operator new (kCapacity, std::align_val_t{kAlignment}))),
+      arrays_(std::make_unique<Array[]>(kMostArrays)) {
+  touched_ = kCapacity;
+}
+
+SharedMemory::~SharedMemory() {
+  unpoison(memory_, kCapacity);
+  ::operator delete (memory_, std::align_val_t{kAlignment});
+}
+
+void SharedMemory::begin_block(std::size_t dynamic_bytes, std::size_t limit) {
+  unpoison(memory_, kCapacity);
+  std::memset(memory_, kNan, touched_);
+  dynamic_bytes_ = dynamic_bytes;
+  limit_ = limit;
+  used_ = dynamic_bytes;
+  end_ = round_up(dynamic_bytes + kRedZone, kRedZone);
+  touched_ = end_;
+  count_ = 0;
+  poison(memory_ + dynamic_bytes, kCapacity - dynamic_bytes);
+}
+
+void* SharedMemory::array(const void* key, std::size_t bytes, std::size_t alignment,
+                          const Location& at, std::string& problem) {
+  for (int i = 0; i < count_; ++i) {
+    const Array& known = arrays_[static_cast<std::size_t>(i)];
+    if (known.key == key) {
+      if (!same_place(known.at, at)) {
+        problem = "two places ask for the same shared array, " + place(known.at) + " and " +
+                  place(at) + ": give one of them a tag of its own";
+        return nullptr;
+      }
+      return known.data;
+    }
+  }
+  if (used_ + bytes > limit_) {
+    problem = "shared memory: " + std::to_string(bytes) + " bytes asked for at " + place(at) +
+              " on top of " + std::to_string(used_) + " (" + std::to_string(dynamic_bytes_) +
+              " of them dynamic), but a block has " + std::to_string(limit_);
+    return nullptr;
+  }
+  if (count_ == kMostArrays || alignment > kRedZone) {
+    problem = "shared memory at " + place(at) + ": a block can have " +
+              std::to_string(kMostArrays) + " static arrays, aligned to at most " +
+              std::to_string(kRedZone) + " bytes";
+    return nullptr;
+  }
+  std::byte* const data = memory_ + end_;
+  unpoison(data, bytes);
+  arrays_[static_cast<std::size_t>(count_++)] = {key, data, at};
+  used_ += bytes;
+  end_ = round_up(end_ + bytes + kRedZone, kRedZone);
+  touched_ = std::max(touched_, std::min(end_, kCapacity));
+  return data;
+}
+
+}  // namespace basin::kernels::simt

@@ -1,0 +1,91 @@
+// Every kernel of the table that exists for CUDA, run by the executor in each order of threads,
+// against its reference in double.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "kernels/simt/context.h"
+#include "kernels/table/case_arrays.h"
+#include "kernels/table/kernel_table.h"
+
+namespace basin::kernels {
+namespace {
+
+CaseArrays run_once(const KernelCase& problem, DType dtype, const SimtContext& context,
+                    const CpuContext& cpu) {
+  CaseArrays arrays(problem, dtype, cpu);
+  EXPECT_TRUE(arrays.status().ok()) << arrays.status().message;
+  const Status status = problem.run_simt(arrays.data(), dtype, context);
+  EXPECT_TRUE(status.ok()) << status.message;
+  EXPECT_EQ(arrays.damaged(), "") << "wrote beyond the borders of this buffer";
+  return arrays;
+}
+
+void check(const KernelCase& problem, DType dtype, double tolerance) {
+  SCOPED_TRACE("case " + problem.name + " " + name_of(dtype));
+  ThreadPool pool(2);
+  const CpuContext cpu{&pool};
+  CaseArrays expected = CaseArrays(problem, dtype, cpu).widened();
+  problem.reference(expected.data());
+  LaunchCounts counts;
+  SimtContext context;
+  context.counts = &counts;
+  const CaseArrays first = run_once(problem, dtype, context, cpu);
+  EXPECT_GT(counts.threads, 0);
+  const auto worst = first.difference(expected);
+  EXPECT_TRUE(worst.error <= tolerance)
+      << worst.buffer << "[" << worst.position << "] is " << worst.found << ", expected "
+      << worst.expected << ": error " << worst.error << " above " << tolerance;
+  context.schedule = Schedule::reversed;
+  EXPECT_TRUE(first.same_outputs(run_once(problem, dtype, context, cpu))) << "in reversed order";
+  context.schedule = Schedule::random;
+  context.pool = &pool;
+  for (context.seed = 1; context.seed <= 2; ++context.seed) {
+    EXPECT_TRUE(first.same_outputs(run_once(problem, dtype, context, cpu)))
+        << "in random order, seed " << context.seed;
+  }
+}
+
+class EveryCudaKernel : public testing::TestWithParam<std::string> {};
+
+TEST_P(EveryCudaKernel, AgreesWithItsReferenceInAnyOrderOfThreads) {
+  ThreadPool pool(1);
+  for (const KernelEntry& entry : kernel_table()) {
+    if (entry.name != GetParam()) {
+      continue;
+    }
+    for (const KernelCase& problem : entry.cases(CpuContext{&pool})) {
+      check(problem, DType::f32, entry.tolerance_f32);
+      check(problem, DType::f64, entry.tolerance_f64);
+    }
+  }
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  ThreadPool pool(1);
+  for (const KernelEntry& entry : kernel_table()) {
+    if (entry.cases(CpuContext{&pool}).front().run_simt) {
+      all.push_back(entry.name);
+    }
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryCudaKernel, testing::ValuesIn(names()),
+                         [](const testing::TestParamInfo<std::string>& test) {
+                           return test.param;
+                         });
+
+// A kernel that lost its run_simt would pass unnoticed above.
+TEST(CudaKernels, AreAllThere) {
+  const std::vector<std::string> all = names();
+  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()),
+            (std::set<std::string>{"layer_norm_backward", "layer_norm_forward", "reduce_sum",
+                                   "softmax_backward", "softmax_forward", "unary_backward",
+                                   "unary_forward"}));
+}
+
+}  // namespace
+}  // namespace basin::kernels
