@@ -60,9 +60,9 @@ Exponentials exponentials(UnaryOp op) {
     case UnaryOp::sin:
     case UnaryOp::cos:
     case UnaryOp::silu:
+    case UnaryOp::gelu:
     case UnaryOp::gelu_tanh: return {1, 1};
     case UnaryOp::softplus: return {2, 1};
-    case UnaryOp::gelu: return {1, 2};
     default: return {0, 0};
   }
 }

@@ -111,7 +111,7 @@ KernelCase gemm_case(const Problem& s, const CpuContext& context) {
                     {"b", Role::input, {b_batch, s.b_rows(), s.ldb()}},
                     {"c", keeps_old ? Role::in_out : Role::output, {s.batch, s.m, s.ldc()}},
                     {"workspace", Role::workspace, {workspace_elements(s, context)}},
-                    {"bias", Role::input, {s.n}}};
+                    {"bias", Role::input, {s.bias ? s.n : 0}}};
   result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& pool) {
     Gemm p = gemm_of(s, dtype, variant);
     p.a = d[0];
