@@ -6,10 +6,10 @@
 #include <tuple>
 #include <utility>
 
+#include "kernels/common/context.h"
 #include "kernels/common/device.h"
 #include "kernels/common/status.h"
 #ifndef __CUDACC__
-#include "kernels/simt/context.h"
 #include "kernels/simt/grid.h"
 #endif
 
@@ -25,10 +25,6 @@ struct LaunchShape {
 
 #ifdef __CUDACC__
 
-/// Where a kernel runs on a GPU.
-struct CudaContext {
-  cudaStream_t stream = nullptr;
-};
 using DeviceContext = CudaContext;
 
 /// Starts `kernel(arguments...)` on every thread. Returns when it is queued; what goes wrong while

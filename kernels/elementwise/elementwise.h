@@ -3,10 +3,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
-#include "kernels/simt/context.h"
 
 namespace basin::kernels {
 
@@ -46,6 +45,7 @@ struct UnaryForward {
 };
 Status unary_forward(const UnaryForward&, const CpuContext&);
 Status unary_forward(const UnaryForward&, const SimtContext&);
+Status unary_forward(const UnaryForward&, const CudaContext&);
 
 /// dx[i] = dy[i] * op'(x[i]), with y = op(x) from the forward pass.
 struct UnaryBackward {
@@ -59,6 +59,7 @@ struct UnaryBackward {
 };
 Status unary_backward(const UnaryBackward&, const CpuContext&);
 Status unary_backward(const UnaryBackward&, const SimtContext&);
+Status unary_backward(const UnaryBackward&, const CudaContext&);
 
 /// y = op(a, b) over `rank` extents; y is contiguous, a and b have element strides, 0 where they
 /// are broadcast. f32 or f64. y may be a or b where that one is not broadcast.

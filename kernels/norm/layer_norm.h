@@ -3,10 +3,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
-#include "kernels/simt/context.h"
 
 namespace basin::kernels {
 
@@ -27,6 +26,7 @@ struct LayerNormForward {
 };
 Status layer_norm_forward(const LayerNormForward&, const CpuContext&);
 Status layer_norm_forward(const LayerNormForward&, const SimtContext&);
+Status layer_norm_forward(const LayerNormForward&, const CudaContext&);
 
 /// With x^ = (x - mean) rstd and g = dy weight:
 /// dx = rstd (g - mean_c(g) - x^ mean_c(g x^)), dweight = sum_r dy x^, dbias = sum_r dy.
@@ -48,5 +48,6 @@ struct LayerNormBackward {
 std::int64_t layer_norm_backward_workspace(std::int64_t rows, std::int64_t cols);
 Status layer_norm_backward(const LayerNormBackward&, const CpuContext&);
 Status layer_norm_backward(const LayerNormBackward&, const SimtContext&);
+Status layer_norm_backward(const LayerNormBackward&, const CudaContext&);
 
 }  // namespace basin::kernels

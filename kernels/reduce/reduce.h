@@ -3,10 +3,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
-#include "kernels/simt/context.h"
 
 namespace basin::kernels {
 
@@ -25,6 +24,7 @@ struct Reduce {
 };
 Status reduce(const Reduce&, const CpuContext&);
 Status reduce(const Reduce&, const SimtContext&);
+Status reduce(const Reduce&, const CudaContext&);
 
 inline constexpr std::int64_t kSumOfSquaresPiece = 16384;
 

@@ -27,9 +27,9 @@ KernelCase reduce_case(ReduceOp op, Shape s) {
     return reduce({op, d[0], d[1], s.outer, s.extent, s.inner, dtype}, context);
   };
   if (op == ReduceOp::sum) {
-    result.run_simt = [op, s](void* const* d, DType dtype, const SimtContext& context) {
+    set_device_runs(result, [op, s](void* const* d, DType dtype, int, const auto& context) {
       return reduce({op, d[0], d[1], s.outer, s.extent, s.inner, dtype}, context);
-    };
+    });
   }
   result.reference = [op, s](void* const* d) {
     for (std::int64_t o = 0; o < s.outer; ++o) {

@@ -3,10 +3,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
-#include "kernels/simt/context.h"
 
 namespace basin::kernels {
 
@@ -19,6 +18,7 @@ struct SoftmaxForward {
 };
 Status softmax_forward(const SoftmaxForward&, const CpuContext&);
 Status softmax_forward(const SoftmaxForward&, const SimtContext&);
+Status softmax_forward(const SoftmaxForward&, const CudaContext&);
 
 /// dx = y * (dy - <y, dy>) per row. dx may be dy.
 struct SoftmaxBackward {
@@ -30,5 +30,6 @@ struct SoftmaxBackward {
 };
 Status softmax_backward(const SoftmaxBackward&, const CpuContext&);
 Status softmax_backward(const SoftmaxBackward&, const SimtContext&);
+Status softmax_backward(const SoftmaxBackward&, const CudaContext&);
 
 }  // namespace basin::kernels

@@ -7,10 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
-#include "kernels/simt/context.h"
 #include "kernels/table/sizes.h"
 
 namespace basin::kernels {
@@ -52,24 +51,35 @@ struct KernelCase {
   /// be empty.
   std::function<Status(void* const* data, DType dtype, const CpuContext&)> prepare{};
   std::function<Status(void* const* data, DType dtype, int variant, const CpuContext&)> run;
-  /// The same on the kernel written for CUDA; empty where there is none yet.
-  std::function<Status(void* const* data, DType dtype, const SimtContext&)> run_simt{};
+  /// The same on the kernel written for CUDA, by the executor and on a GPU (then `data` lies there
+  /// and the call returns when the work is queued). Empty where there is no such kernel; run_cuda
+  /// also in a build without CUDA. set_device_runs() sets both.
+  std::function<Status(void* const* data, DType dtype, int variant, const SimtContext&)> run_simt{};
+  std::function<Status(void* const* data, DType dtype, int variant, const CudaContext&)> run_cuda{};
   std::function<void(void* const* data)> reference;
   Cost cost;
   /// Operations of the reference, where they are many more than those of the kernel.
   double reference_work = 0;
 };
 
-/// Sets run and run_simt of a kernel without further variants: `call(data, dtype, context)` takes
-/// any context.
+/// Sets run_simt and run_cuda: `call(data, dtype, variant, context)` takes either context.
+template <class F>
+void set_device_runs(KernelCase& problem, F call) {
+  problem.run_simt = call;
+  if constexpr (kCudaBuilt) {
+    problem.run_cuda = call;
+  }
+}
+
+/// Sets all three of a kernel without further variants: `call(data, dtype, context)` takes any
+/// context.
 template <class F>
 void run_on_all_devices(KernelCase& problem, F call) {
-  problem.run = [call](void* const* data, DType dtype, int, const CpuContext& context) {
+  const auto with_variant = [call](void* const* data, DType dtype, int, const auto& context) {
     return call(data, dtype, context);
   };
-  problem.run_simt = [call](void* const* data, DType dtype, const SimtContext& context) {
-    return call(data, dtype, context);
-  };
+  problem.run = with_variant;
+  set_device_runs(problem, with_variant);
 }
 
 /// Problems of any size, for timing. The made case has no name; sized_case() gives it one.
@@ -94,6 +104,8 @@ struct KernelEntry {
   double tolerance_f32;
   double tolerance_f64;
   SizedProblem sized{};  ///< added by RegisterSizes
+  /// Of the kernel written for CUDA, where it has more than one; variant 0 is the best here, too.
+  std::vector<KernelVariant> device_variants{};
 };
 
 /// All registered kernels, sorted by name.

@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "kernels/simt/context.h"
 #include "kernels/table/case_arrays.h"
@@ -12,18 +13,19 @@
 namespace basin::kernels {
 namespace {
 
-CaseArrays run_once(const KernelCase& problem, DType dtype, const SimtContext& context,
+CaseArrays run_once(const KernelCase& problem, DType dtype, int variant, const SimtContext& context,
                     const CpuContext& cpu) {
   CaseArrays arrays(problem, dtype, cpu);
   EXPECT_TRUE(arrays.status().ok()) << arrays.status().message;
-  const Status status = problem.run_simt(arrays.data(), dtype, context);
+  const Status status = problem.run_simt(arrays.data(), dtype, variant, context);
   EXPECT_TRUE(status.ok()) << status.message;
   EXPECT_EQ(arrays.damaged(), "") << "wrote beyond the borders of this buffer";
   return arrays;
 }
 
-void check(const KernelCase& problem, DType dtype, double tolerance) {
-  SCOPED_TRACE("case " + problem.name + " " + name_of(dtype));
+void check(const KernelCase& problem, DType dtype, int variant, double tolerance) {
+  SCOPED_TRACE("case " + problem.name + " " + name_of(dtype) + ", variant " +
+               std::to_string(variant));
   ThreadPool pool(2);
   const CpuContext cpu{&pool};
   CaseArrays expected = CaseArrays(problem, dtype, cpu).widened();
@@ -31,18 +33,19 @@ void check(const KernelCase& problem, DType dtype, double tolerance) {
   LaunchCounts counts;
   SimtContext context;
   context.counts = &counts;
-  const CaseArrays first = run_once(problem, dtype, context, cpu);
+  const CaseArrays first = run_once(problem, dtype, variant, context, cpu);
   EXPECT_GT(counts.threads, 0);
   const auto worst = first.difference(expected);
   EXPECT_TRUE(worst.error <= tolerance)
       << worst.buffer << "[" << worst.position << "] is " << worst.found << ", expected "
       << worst.expected << ": error " << worst.error << " above " << tolerance;
   context.schedule = Schedule::reversed;
-  EXPECT_TRUE(first.same_outputs(run_once(problem, dtype, context, cpu))) << "in reversed order";
+  EXPECT_TRUE(first.same_outputs(run_once(problem, dtype, variant, context, cpu)))
+      << "in reversed order";
   context.schedule = Schedule::random;
   context.pool = &pool;
   for (context.seed = 1; context.seed <= 2; ++context.seed) {
-    EXPECT_TRUE(first.same_outputs(run_once(problem, dtype, context, cpu)))
+    EXPECT_TRUE(first.same_outputs(run_once(problem, dtype, variant, context, cpu)))
         << "in random order, seed " << context.seed;
   }
 }
@@ -55,9 +58,15 @@ TEST_P(EveryCudaKernel, AgreesWithItsReferenceInAnyOrderOfThreads) {
     if (entry.name != GetParam()) {
       continue;
     }
+    std::vector<int> variants = {0};
+    for (const KernelVariant& variant : entry.device_variants) {
+      variants.push_back(variant.number);
+    }
     for (const KernelCase& problem : entry.cases(CpuContext{&pool})) {
-      check(problem, DType::f32, entry.tolerance_f32);
-      check(problem, DType::f64, entry.tolerance_f64);
+      for (const int variant : variants) {
+        check(problem, DType::f32, variant, entry.tolerance_f32);
+        check(problem, DType::f64, variant, entry.tolerance_f64);
+      }
     }
   }
 }
