@@ -25,11 +25,3 @@ list(FILTER HDF5_C_LIBRARIES INCLUDE REGEX "libhdf5")
 add_library(basin_hdf5 INTERFACE)
 target_link_libraries(basin_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 target_include_directories(basin_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
-
-# CUDA is looked for so that the build can say what it found; nothing is compiled with it yet.
-find_package(CUDAToolkit QUIET)
-if(CUDAToolkit_FOUND)
-  message(STATUS "CUDA toolkit ${CUDAToolkit_VERSION} found; this version has no CUDA kernels yet")
-else()
-  message(STATUS "No CUDA toolkit found: building for the CPU")
-endif()

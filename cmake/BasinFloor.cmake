@@ -5,24 +5,28 @@ target_include_directories(basin_flags INTERFACE "${CMAKE_SOURCE_DIR}")
 # -ffp-contract=off: whether a*b+c is fused must not depend on how a loop was compiled, or the same
 # sum would have other bits in another chunk. -fno-math-errno, -fno-trapping-math: let loops with
 # sqrt and selects vectorise; neither changes a result.
-target_compile_options(basin_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast
+set(flags -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast
   -ffp-contract=off -fno-math-errno -fno-trapping-math)
 # GCC 12 warns of overlapping copies inside std::string's own operator+ (its bug 105651).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(basin_flags INTERFACE -Wno-restrict)
+  list(APPEND flags -Wno-restrict)
 endif()
 if(BASIN_WARNINGS_AS_ERRORS)
-  target_compile_options(basin_flags INTERFACE -Werror)
+  list(APPEND flags -Werror)
 endif()
 if(BASIN_SANITIZE STREQUAL "address")
-  target_compile_options(basin_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer)
+  list(APPEND flags -fsanitize=address,undefined -fno-omit-frame-pointer)
   target_link_options(basin_flags INTERFACE -fsanitize=address,undefined)
 elseif(BASIN_SANITIZE STREQUAL "thread")
-  target_compile_options(basin_flags INTERFACE -fsanitize=thread)
+  list(APPEND flags -fsanitize=thread)
   target_link_options(basin_flags INTERFACE -fsanitize=thread)
 elseif(NOT BASIN_SANITIZE STREQUAL "")
   message(FATAL_ERROR "BASIN_SANITIZE is '${BASIN_SANITIZE}'; it must be empty, address or thread")
+endif()
+# nvcc has other words for some of these and does not know the rest: kernels/cuda/CMakeLists.txt.
+target_compile_options(basin_flags INTERFACE "$<$<NOT:$<COMPILE_LANGUAGE:CUDA>>:${flags}>")
+if(BASIN_WITH_CUDA)
+  target_compile_definitions(basin_flags INTERFACE BASIN_WITH_CUDA=1)
 endif()
 
 # basin_floor(name DEPENDS target...): the library basin_<name> from every .cpp below this folder. A
@@ -31,6 +35,8 @@ endif()
 function(basin_floor name)
   cmake_parse_arguments(FLOOR "" "" "DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  # What needs the headers of CUDA: kernels/cuda/CMakeLists.txt.
+  list(FILTER sources EXCLUDE REGEX "/kernels/cuda/|_cublaslt[.]cpp$")
   add_library(basin_${name}_objects OBJECT ${sources})
   target_link_libraries(basin_${name}_objects PUBLIC basin_flags ${FLOOR_DEPENDS})
   add_library(basin_${name} STATIC "$<TARGET_OBJECTS:basin_${name}_objects>")

@@ -66,5 +66,5 @@ configure() {
     fresh=(--fresh)
   fi
   (cd "$repository" && cmake --preset "$preset" ${fresh[@]+"${fresh[@]}"} \
-    -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher" "$@")
+    -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher" -DCMAKE_CUDA_COMPILER_LAUNCHER="$launcher" "$@")
 }

@@ -69,7 +69,8 @@ if [ "$install" = yes ]; then
 fi
 
 stage "Building the trainer into build/release"
-configure release -DBASIN_BUILD_TESTS=OFF -DBASIN_WARNINGS_AS_ERRORS=OFF
+# Training is on the CPU; nvcc would only make it take longer.
+configure release -DBASIN_CUDA=OFF -DBASIN_BUILD_TESTS=OFF -DBASIN_WARNINGS_AS_ERRORS=OFF
 cmake --build build/release --target trainer --parallel "$(processor_count)"
 
 readonly trainer=build/release/bin/trainer

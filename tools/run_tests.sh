@@ -8,7 +8,7 @@ usage() {
 usage: tools/run_tests.sh [options] [-- CTEST-OPTIONS...]
 
   --all          run the tests labelled slow, too
-  --preset P     release (default), debug, asan or tsan: builds in build/P
+  --preset P     release (default), cuda, debug, asan or tsan: builds in build/P
   --fuzz         run each fuzz target for a minute with libFuzzer, too, if clang++ has it (implied
                  where the variable CI is set and nothing follows --)
   --no-fuzz      do not
@@ -17,6 +17,8 @@ usage: tools/run_tests.sh [options] [-- CTEST-OPTIONS...]
   --no-install   install no packages
   -h, --help     print this text
 
+Where nvcc is found, the kernels are compiled for GPUs as well: for compute capability 8.0, with
+--all also for 9.0. The preset cuda insists on it. Neither a GPU nor a driver is needed.
 What follows -- goes to ctest, for example: -- -L checks   or   -- -R LayerNorm
 Tests that need real data look for it in the folder that BASIN_DATA names, and are skipped and
 counted without it.
@@ -62,13 +64,13 @@ while [ "$#" -gt 0 ]; do
   shift
 done
 case "$preset" in
-  release | debug | asan | tsan) ;;
-  *) wrong_usage "unknown preset '$preset'; the presets are release, debug, asan and tsan" ;;
+  release | cuda | debug | asan | tsan) ;;
+  *) wrong_usage "unknown preset '$preset'; the presets are release, cuda, debug, asan and tsan" ;;
 esac
 
 if [ "$fuzz" = auto ]; then
   fuzz=no
-  if [ -n "${CI:-}" ] && [ "$#" -eq 0 ] && [ "$preset" = release ]; then
+  if [ -n "${CI:-}" ] && [ "$#" -eq 0 ] && [[ "$preset" =~ ^(release|cuda)$ ]]; then
     fuzz=yes
   fi
 fi
@@ -99,7 +101,16 @@ if [ "$install" = yes ]; then
 fi
 
 stage "Building into $build"
-configure "$preset" -DBASIN_BUILD_TESTS=ON -DBASIN_WARNINGS_AS_ERRORS="$warnings_as_errors"
+cuda=AUTO
+if [ "$preset" = cuda ]; then
+  cuda=ON
+fi
+architectures=80-real
+if [ "$all" = yes ]; then
+  architectures='80;90a-real'
+fi
+configure "$preset" -DBASIN_BUILD_TESTS=ON -DBASIN_WARNINGS_AS_ERRORS="$warnings_as_errors" \
+  -DBASIN_CUDA="$cuda" -DBASIN_CUDA_ARCHITECTURES="$architectures"
 cmake --build "$build" --parallel "$jobs"
 
 # As the test preset says: tests ask for more memory than there is, and the HDF5 library cannot close
