@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -18,6 +18,9 @@ namespace basin::kernels {
 /// AVX2 and AVX-512). With A as it is stored (no transpose_a) variant 3 computes an element of C in
 /// the same order whatever m and n are, so a row has the same bits in a matrix of 1 row and of
 /// 1000.
+/// Variants on a GPU: 0 cuBLASLt (the executor takes the CPU's variant 0 instead), 1 a thread for
+/// an element of C, 2 tiles in shared memory, 3 tiles in registers, of which the next is copied
+/// while one is multiplied. f32 is multiplied as f32 unless allow_tf32.
 struct Gemm {
   const void* a;
   const void* b;
@@ -34,8 +37,13 @@ struct Gemm {
   void* workspace = nullptr;  ///< gemm_workspace() bytes, 64-byte aligned
   DType dtype = DType::f32;
   int variant = 0;
+  bool allow_tf32 = false;  ///< variant 0 on a GPU may round f32 factors to 11 bits
 };
 std::int64_t gemm_workspace(const Gemm&, const CpuContext&);
+std::int64_t gemm_workspace(const Gemm&, const SimtContext&);
+std::int64_t gemm_workspace(const Gemm&, const CudaContext&);
 Status gemm(const Gemm&, const CpuContext&);
+Status gemm(const Gemm&, const SimtContext&);
+Status gemm(const Gemm&, const CudaContext&);
 
 }  // namespace basin::kernels

@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <limits>
 
 #include "kernels/common/dispatch.h"
 #include "kernels/gemm/blas.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_check.h"
 #include "kernels/gemm/gemm_simd.h"
 #include "kernels/simd/isa.h"
 
@@ -101,22 +101,8 @@ std::int64_t gemm_workspace(const Gemm& p, const CpuContext& context) {
 }
 
 Status gemm(const Gemm& p, const CpuContext& context) {
-  if (p.m < 0 || p.n < 0 || p.k < 0 || p.batch < 0) {
-    return Status::invalid("gemm: negative extent");
-  }
-  // OpenBLAS would print a complaint and leave C as it was.
-  const bool writes = p.m > 0 && p.n > 0 && p.batch > 0;
-  const bool reads = writes && p.k > 0;
-  if ((writes && p.ldc < p.n) ||
-      (reads && (p.lda < (p.transpose_a ? p.m : p.k) || p.ldb < (p.transpose_b ? p.k : p.n)))) {
-    return Status::invalid("gemm: a row distance is smaller than the row");
-  }
-  constexpr std::int64_t limit = std::numeric_limits<std::int32_t>::max();
-  if (std::max({p.m, p.n, p.k, p.lda, p.ldb, p.ldc}) > limit) {
-    return Status::unsupported("gemm: an extent or row distance above 2^31 - 1");
-  }
-  if (p.variant < 0 || p.variant > 3) {
-    return Status::invalid("gemm: variants are 0 to 3");
+  if (const Status status = check_gemm(p); !status.ok()) {
+    return status;
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     if (p.m == 0 || p.n == 0 || p.batch == 0) {

@@ -90,14 +90,16 @@ Gemm gemm_of(const Problem& s, DType dtype, int variant) {
   return p;
 }
 
-// Of the case's dtype, enough for every dtype and variant.
-std::int64_t workspace_elements(const Problem& s, const CpuContext& context) {
-  std::int64_t most = 0;
-  for (const DType dtype : {DType::f32, DType::f64}) {
-    const auto size = static_cast<std::int64_t>(size_of(dtype));
-    most = std::max(most, (gemm_workspace(gemm_of(s, dtype, 3), context) + size - 1) / size);
-  }
-  return most;
+std::int64_t workspace_of(const Problem& s, const CpuContext& context) {
+  return most_bytes(3, [&](DType dtype, int variant) {
+    const Gemm p = gemm_of(s, dtype, variant);
+    const std::int64_t of_host =
+        std::max(gemm_workspace(p, context), gemm_workspace(p, SimtContext{}));
+    if constexpr (kCudaBuilt) {
+      return std::max(of_host, gemm_workspace(p, CudaContext{}));
+    }
+    return of_host;
+  });
 }
 
 KernelCase gemm_case(const Problem& s, const CpuContext& context) {
@@ -110,17 +112,19 @@ KernelCase gemm_case(const Problem& s, const CpuContext& context) {
   result.buffers = {{"a", Role::input, {s.batch, s.a_rows(), s.lda()}},
                     {"b", Role::input, {b_batch, s.b_rows(), s.ldb()}},
                     {"c", keeps_old ? Role::in_out : Role::output, {s.batch, s.m, s.ldc()}},
-                    {"workspace", Role::workspace, {workspace_elements(s, context)}},
+                    workspace_bytes("workspace", workspace_of(s, context)),
                     {"bias", Role::input, {s.bias ? s.n : 0}}};
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& pool) {
+  const auto run = [s](void* const* d, DType dtype, int variant, const auto& where) {
     Gemm p = gemm_of(s, dtype, variant);
     p.a = d[0];
     p.b = d[1];
     p.c = d[2];
     p.workspace = d[3];
     p.bias = s.bias ? d[4] : nullptr;
-    return gemm(p, pool);
+    return gemm(p, where);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [s](void* const* d) {
     for (std::int64_t g = 0; g < s.batch; ++g) {
       const double* a = doubles(d[0]) + g * s.a_rows() * s.lda();
@@ -165,7 +169,12 @@ const RegisterKernel entry({"gemm",
                               return all;
                             },
                             4e-5,
-                            1e-13});
+                            1e-13,
+                            {},
+                            {{1, "one element", "a thread for each element of C"},
+                             {2, "shared tiles", "a fetched number takes part in 16 products"},
+                             {3, "register tiles",
+                              "in 64 to 128; the next tile is copied behind the products"}}});
 
 const RegisterSizes sizes("gemm",
                           {{"m", 1024, "rows of C"},

@@ -1,0 +1,127 @@
+#include "kernels/cuda/shared_library.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+namespace basin::kernels {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// The entries of `folder` whose names begin with `prefix`, later names (newer versions) first.
+std::vector<fs::path> entries_of(const fs::path& folder, const std::string& prefix) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    if (at->path().filename().string().starts_with(prefix)) {
+      found.push_back(at->path());
+    }
+  }
+  std::sort(found.rbegin(), found.rend());
+  return found;
+}
+
+// The folder above bin/ of the first python3 in PATH, as it is called there: for a virtual
+// environment, which links to another python, that is the environment.
+std::string prefix_of_python() {
+  const std::string path = environment("PATH");
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find(':', begin), path.size());
+    const std::string folder = path.substr(begin, end - begin);
+    if (!folder.empty() && access((folder + "/python3").c_str(), X_OK) == 0) {
+      return fs::path(folder).parent_path().string();
+    }
+    begin = end + 1;
+  }
+  return "";
+}
+
+std::vector<fs::path> folders_of_wheels(const std::vector<std::string>& of_wheels) {
+  std::vector<fs::path> folders;
+  for (const std::string& prefix :
+       {environment("VIRTUAL_ENV"), environment("CONDA_PREFIX"), prefix_of_python()}) {
+    if (prefix.empty()) {
+      continue;
+    }
+    for (const fs::path& python : entries_of(fs::path(prefix) / "lib", "python3")) {
+      for (const char* packages : {"site-packages", "dist-packages"}) {
+        for (const std::string& wheel : of_wheels) {
+          folders.push_back(python / packages / "nvidia" / wheel);
+        }
+      }
+    }
+  }
+  return folders;
+}
+
+}  // namespace
+
+SharedLibrary::SharedLibrary(const std::string& file, const std::vector<std::string>& of_wheels) {
+  if (try_open(file)) {
+    return;
+  }
+  problem_ = "no " + file + ": the loader says '" + problem_ + "'; also looked in";
+  std::vector<fs::path> folders;
+  for (const fs::path& toolkit : entries_of("/usr/local", "cuda")) {
+    folders.push_back(toolkit / "lib64");
+  }
+  for (const char* folder : {"/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib"}) {
+    folders.emplace_back(folder);
+  }
+  for (const fs::path& folder : folders_of_wheels(of_wheels)) {
+    folders.push_back(folder);
+  }
+  std::string looked_in;
+  for (const fs::path& folder : folders) {
+    const fs::path path = folder / file;
+    std::error_code error;
+    if (!fs::exists(path, error)) {
+      looked_in.append(looked_in.empty() ? " " : ", ").append(folder.string());
+      continue;
+    }
+    const std::string before = problem_;
+    if (try_open(path.string())) {
+      problem_.clear();
+      return;
+    }
+    looked_in.append(looked_in.empty() ? " " : ", ").append(folder.string());
+    looked_in.append(" (").append(problem_).append(")");
+    problem_ = before;
+  }
+  problem_ += looked_in + "; set LD_LIBRARY_PATH to the folder that has it";
+}
+
+bool SharedLibrary::try_open(const std::string& path) {
+  handle_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle_ == nullptr) {
+    const char* const reason = dlerror();
+    problem_ = reason == nullptr ? "no reason given" : reason;
+    return false;
+  }
+  path_ = path;
+  return true;
+}
+
+void* SharedLibrary::find(const char* name) {
+  if (handle_ == nullptr) {
+    return nullptr;
+  }
+  void* const address = dlsym(handle_, name);
+  if (address == nullptr) {
+    problem_ = path_ + " has no function " + name;
+  }
+  return address;
+}
+
+}  // namespace basin::kernels
