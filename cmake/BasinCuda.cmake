@@ -60,3 +60,12 @@ enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
 message(STATUS
   "Building for GPUs as well: nvcc ${CMAKE_CUDA_COMPILER_VERSION}, ${BASIN_CUDA_ARCHITECTURES}")
+
+# Flags of what nvcc compiles. The C++ compiler sees the same files, for the executor, with all warnings.
+# C++20 is asked for by hand, because CMake 3.25 does not know what nvcc 13 can do.
+add_library(basin_nvcc INTERFACE)
+set(nvcc_flags -std=c++20 --expt-relaxed-constexpr -lineinfo -Xcompiler=-ffp-contract=off)
+if(BASIN_WARNINGS_AS_ERRORS)
+  list(APPEND nvcc_flags "SHELL:-Werror all-warnings")
+endif()
+target_compile_options(basin_nvcc INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:${nvcc_flags}>")

@@ -1,5 +1,6 @@
 // The instructions of a GPU that CUDA has no function for: named barriers and copies that run in
-// the background. Inline PTX stands here and nowhere else; beside it is what the executor does.
+// the background. Inline PTX stands here and in ptx_matrix.cuh, nowhere else; beside it is what the
+// executor does.
 #pragma once
 
 #include "kernels/common/device.h"

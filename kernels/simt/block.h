@@ -64,6 +64,11 @@ class Block {
   void named_barrier(int id, int threads, bool wait, const Location& at);
   std::uint64_t collective(Collective what, std::uint32_t mask, std::uint64_t value,
                            std::int64_t argument, int width, const Location& at);
+  bool has_matrix_row(const void* row, int count, const Location& at);
+  void matrix_exchange(const std::uint16_t* row, int count, bool transposed, std::uint32_t* to,
+                       const Location& at);
+  void matrix_multiply(Collective what, float* d, const std::uint32_t* a, const std::uint32_t* b,
+                       const Location& at);
   void* static_shared(const void* key, std::size_t bytes, std::size_t alignment,
                       const Location& at);
   void* dynamic_shared() { return shared_.dynamic(); }
@@ -117,6 +122,7 @@ class Block {
   void check_meeting(Warp& warp, Collective what, std::uint32_t mask, const Location& at);
   void complete(int warp, const Meeting& meeting);
   void complete_shuffle(int first, const Meeting& meeting);
+  void complete_matrix(int first, const Meeting& meeting);
   std::uint64_t reduce(int first, const Meeting& meeting);
 
   const KernelCall* kernel_ = nullptr;

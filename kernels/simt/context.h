@@ -19,7 +19,7 @@ struct LaunchCounts {
   std::int64_t threads = 0;
   std::int64_t switches = 0;          ///< from one thread to another
   std::int64_t block_barriers = 0;    ///< __syncthreads and named barriers that opened
-  std::int64_t warp_collectives = 0;  ///< __syncwarp, shuffles, votes, reductions; per warp
+  std::int64_t warp_collectives = 0;  ///< __syncwarp, shuffles, votes, mma, ...; per warp
   std::int64_t async_copies = 0;      ///< per thread
   std::int64_t shared_bytes = 0;      ///< the most that one block used, static and dynamic
 };

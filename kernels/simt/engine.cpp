@@ -17,6 +17,20 @@ std::uint64_t warp_collective(Collective what, std::uint32_t mask, std::uint64_t
   return Block::of_this_thread().collective(what, mask, value, argument, width, at);
 }
 
+bool has_matrix_row(const void* row, int count, const Location& at) {
+  return Block::of_this_thread().has_matrix_row(row, count, at);
+}
+
+void matrix_exchange(const std::uint16_t* row, int count, bool transposed, std::uint32_t* to,
+                     const Location& at) {
+  Block::of_this_thread().matrix_exchange(row, count, transposed, to, at);
+}
+
+void matrix_multiply(Collective what, float* d, const std::uint32_t* a, const std::uint32_t* b,
+                     const Location& at) {
+  Block::of_this_thread().matrix_multiply(what, d, a, b, at);
+}
+
 void* static_shared(const void* key, std::size_t bytes, std::size_t alignment, const Location& at) {
   return Block::of_this_thread().static_shared(key, bytes, alignment, at);
 }

@@ -61,13 +61,31 @@ enum class Collective : std::uint8_t {
   max_unsigned,
   bit_and,
   bit_or,
-  bit_xor
+  bit_xor,
+  ldmatrix,
+  mma_bf16,
+  mma_f16,
+  mma_tf32
 };
 
 /// Waits for the lanes of `mask` and gives this lane its result. `value`: the bits of the operand;
 /// `argument`: lane, distance or lane mask of a shuffle; `width`: of a shuffle.
 std::uint64_t warp_collective(Collective what, std::uint32_t mask, std::uint64_t value,
                               std::int64_t argument, int width, const Location& at);
+
+/// Whether ldmatrix of `count` matrices reads the row of this lane; then it must lie in shared
+/// memory.
+bool has_matrix_row(const void* row, int count, const Location& at);
+
+/// The rest of ldmatrix over the whole warp: `row` are the 8 elements that this lane has read, `to`
+/// are its `count` registers.
+void matrix_exchange(const std::uint16_t* row, int count, bool transposed, std::uint32_t* to,
+                     const Location& at);
+
+/// d += A B over the whole warp, which holds the matrices in registers: common/fragments.h. `what`:
+/// one of the mma.
+void matrix_multiply(Collective what, float* d, const std::uint32_t* a, const std::uint32_t* b,
+                     const Location& at);
 
 /// The array of this block that belongs to `key`.
 void* static_shared(const void* key, std::size_t bytes, std::size_t alignment, const Location& at);

@@ -44,6 +44,10 @@ const char* name_of(Collective what) {
     case Collective::bit_and: return "__reduce_and_sync";
     case Collective::bit_or: return "__reduce_or_sync";
     case Collective::bit_xor: return "__reduce_xor_sync";
+    case Collective::ldmatrix: return "ldmatrix";
+    case Collective::mma_bf16: return "mma.sync (bf16)";
+    case Collective::mma_f16: return "mma.sync (f16)";
+    case Collective::mma_tf32: return "mma.sync (tf32)";
   }
   return "?";
 }

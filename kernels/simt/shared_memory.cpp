@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <new>
 
 #include "kernels/simt/context.h"
@@ -42,6 +43,11 @@ void SharedMemory::begin_block(std::size_t dynamic_bytes, std::size_t limit) {
   touched_ = end_;
   count_ = 0;
   poison(memory_ + dynamic_bytes, kCapacity - dynamic_bytes);
+}
+
+bool SharedMemory::holds(const void* data, std::size_t bytes) const {
+  const auto* const at = static_cast<const std::byte*>(data);
+  return !std::less<>{}(at, memory_) && !std::less<>{}(memory_ + end_, at + bytes);
 }
 
 void* SharedMemory::array(const void* key, std::size_t bytes, std::size_t alignment,

@@ -22,6 +22,9 @@ class SharedMemory {
 
   void* dynamic() { return memory_; }
 
+  /// Whether these bytes lie in what the block has, the gaps between arrays included.
+  bool holds(const void* data, std::size_t bytes) const;
+
   /// The array of `key`, made on the first call. Null if it cannot be had; `problem` says why.
   void* array(const void* key, std::size_t bytes, std::size_t alignment, const Location& at,
               std::string& problem);

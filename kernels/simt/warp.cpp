@@ -137,6 +137,10 @@ void Block::complete(int warp, const Meeting& meeting) {
     complete_shuffle(first, meeting);
     return;
   }
+  if (meeting.what >= Collective::ldmatrix) {
+    complete_matrix(first, meeting);
+    return;
+  }
   const std::uint64_t result = reduce(first, meeting);
   for (std::uint32_t rest = meeting.mask; rest != 0; rest &= rest - 1) {
     thread(first + std::countr_zero(rest)).result = result;

@@ -8,6 +8,7 @@
 #include "kernels/common/block_reduce.cuh"
 #include "kernels/common/launch.h"
 #include "kernels/common/ptx.cuh"
+#include "kernels/common/ptx_matrix.cuh"
 
 namespace {
 
@@ -58,6 +59,16 @@ void shuffle_is_no_barrier(const int* x, int* y) {
   y[threadIdx.x] = other + s[threadIdx.x ^ 1u];  // LINE shuffle_is_no_barrier
 }
 
+// Each lane reads what others of its warp have written.
+void matrix_without_wait(const int* x, int* y) {
+  std::uint16_t* const s = shared<std::uint16_t, 2 * kThreads>();
+  s[2 * threadIdx.x] = static_cast<std::uint16_t>(x[threadIdx.x]);  // LINE matrix_without_wait
+  s[2 * threadIdx.x + 1] = 0;
+  std::uint32_t got[1];
+  load_matrices(got, s + threadIdx.x / 32 * 64 + threadIdx.x % 8 * 8);  // LINE matrix_without_wait
+  y[threadIdx.x] = static_cast<int>(got[0]);
+}
+
 void race_in_global_memory(const int* x, int* y) {
   y[0] = x[threadIdx.x];  // LINE race_in_global_memory
 }
@@ -81,6 +92,13 @@ void async_overrun(const int* x, int*) {
   copy_async_wait<0>();
 }
 
+void matrix_overrun(const int*, int* y) {
+  std::uint16_t* const s = shared<std::uint16_t, 64>();
+  std::uint32_t got[1];
+  load_matrices(got, s + (threadIdx.x % 8 + 1) * 8);  // LINE matrix_overrun
+  y[threadIdx.x] = static_cast<int>(got[0]);
+}
+
 void divergent(const int*, int*) {
   if (threadIdx.x % 2 == 0) {
     __syncthreads();
@@ -95,10 +113,12 @@ constexpr Named kKernels[] = {{"correct", correct},
                               {"missing_barrier", missing_barrier},
                               {"missing_second_barrier", missing_second_barrier},
                               {"shuffle_is_no_barrier", shuffle_is_no_barrier},
+                              {"matrix_without_wait", matrix_without_wait},
                               {"race_in_global_memory", race_in_global_memory},
                               {"static_overrun", static_overrun},
                               {"dynamic_overrun", dynamic_overrun},
                               {"async_overrun", async_overrun},
+                              {"matrix_overrun", matrix_overrun},
                               {"divergent", divergent}};
 
 int run(void (*kernel)(const int*, int*), const SimtContext& context) {

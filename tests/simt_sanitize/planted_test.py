@@ -62,6 +62,7 @@ class Planted(unittest.TestCase):
                 "missing_barrier",
                 "missing_second_barrier",
                 "shuffle_is_no_barrier",
+                "matrix_without_wait",
                 "race_in_global_memory",
             ):
                 with self.subTest(kernel):
@@ -70,7 +71,7 @@ class Planted(unittest.TestCase):
     if SANITIZER == "address":
 
         def test_overruns_of_shared_memory_are_reported_with_their_line(self):
-            for kernel in ("static_overrun", "dynamic_overrun", "async_overrun"):
+            for kernel in ("static_overrun", "dynamic_overrun", "async_overrun", "matrix_overrun"):
                 with self.subTest(kernel):
                     self.expect_report(kernel, "AddressSanitizer: use-after-poison")
 
