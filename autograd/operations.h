@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "autograd/variable.h"
+#include "kernels/association/options.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/recurrent/rnn.h"
 
@@ -65,6 +66,22 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
                    const Tensor& key_lengths, bool causal);
 Variable linear_attention(const Variable& q, const Variable& k, const Variable& v,
                           const Tensor& key_lengths, bool causal);
+
+/// What a retrieval needs beside its arrays: see RetrievalInputs in tensor/functions/retrieval.h.
+struct RetrievalSettings {
+  AssociationOptions options{};
+  Tensor key_lengths{}, mask{};
+  std::uint64_t random_key = 0;
+  std::uint64_t dropout_key = 0;
+  Tensor* steps = nullptr;  ///< if not null, receives the steps of each query, (B,H,L) i64
+};
+/// One retrieval of any number of steps. beta (H); alpha (H), or undefined where it is not entmax.
+Variable retrieval(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
+                   const Variable& alpha, const RetrievalSettings& settings);
+/// The same by whichever of attention(), linear_attention() and retrieval() the options need. beta
+/// is not used by linear separation.
+Variable associate(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
+                   const Variable& alpha, const RetrievalSettings& settings);
 
 /// Rotary position embedding of x (B,H,L,D), D even.
 Variable rotary(const Variable& x);

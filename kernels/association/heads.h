@@ -39,4 +39,16 @@ inline std::int64_t visible_keys(const std::int64_t* key_lengths, std::int64_t b
   return count;
 }
 
+/// to[h] = the sum over b of from[b H + h], in order; nothing if `to` is null.
+template <class T>
+void sum_over_items(std::int64_t B, std::int64_t H, const double* from, void* to) {
+  for (std::int64_t h = 0; to != nullptr && h < H; ++h) {
+    double total = 0;
+    for (std::int64_t b = 0; b < B; ++b) {
+      total += from[b * H + h];
+    }
+    static_cast<T*>(to)[h] = static_cast<T>(total);
+  }
+}
+
 }  // namespace basin::kernels

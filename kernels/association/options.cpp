@@ -1,131 +1,121 @@
+// Which options make sense, alone and together.
 #include "kernels/association/options.h"
 
 #include <charconv>
 #include <cmath>
-#include <cstdio>
-#include <sstream>
 
 namespace basin {
 
 namespace {
 
-constexpr Separation kSeparations[] = {Separation::softmax, Separation::linear};
-constexpr LearnedBeta kLearnedBetas[] = {LearnedBeta::none, LearnedBeta::layer, LearnedBeta::head};
-
-template <class Enum, std::size_t N>
-bool parse_name(const std::string& name, const Enum (&all)[N], Enum& out) {
-  for (const Enum value : all) {
-    if (name == name_of(value)) {
-      out = value;
-      return true;
-    }
-  }
-  return false;
-}
-
-template <class Number>
-bool parse_number(const std::string& text, Number& out) {
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, out);
-  return result.ec == std::errc{} && result.ptr == end;
-}
-
-// The shortest text that reads back to the same double.
-std::string shortest(double value) {
+std::string number(double value) {
   char buffer[32];
   const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
   return std::string(buffer, result.ptr);
 }
 
-}  // namespace
-
-const char* name_of(Separation separation) {
-  switch (separation) {
-    case Separation::softmax: return "softmax";
-    case Separation::linear: return "linear";
+// Each number by itself.
+std::string check_ranges(const AssociationOptions& o) {
+  const auto whole = [](const char* name, std::int64_t value, std::int64_t least) {
+    return value >= least ? ""
+                          : std::string(name) + " must be at least " + std::to_string(least) +
+                                "; got " + std::to_string(value);
+  };
+  if (!(o.beta >= 0.0) || !std::isfinite(o.beta)) {
+    return "beta must be a positive number, or 0 for 1/sqrt(head width); got " + number(o.beta);
   }
-  return "?";
-}
-
-const char* name_of(LearnedBeta learned) {
-  switch (learned) {
-    case LearnedBeta::none: return "none";
-    case LearnedBeta::layer: return "layer";
-    case LearnedBeta::head: return "head";
+  if (!(o.tolerance >= 0.0) || !std::isfinite(o.tolerance)) {
+    return "tolerance must be 0 or a positive number; got " + number(o.tolerance);
   }
-  return "?";
-}
-
-bool parse(const std::string& name, Separation& out) { return parse_name(name, kSeparations, out); }
-bool parse(const std::string& name, LearnedBeta& out) {
-  return parse_name(name, kLearnedBetas, out);
-}
-
-std::string validate(const AssociationOptions& options) {
-  if (!(options.beta >= 0.0) || !std::isfinite(options.beta)) {
-    return "beta must be a positive number, or 0 for 1/sqrt(head width); got " +
-           shortest(options.beta);
+  if (!(o.alpha >= 1.01 && o.alpha <= 2.0)) {
+    return "alpha must be at least 1.01 and at most 2; got " + number(o.alpha);
   }
-  if (options.update_steps < 1) {
-    return "update_steps must be at least 1; got " + std::to_string(options.update_steps);
+  if (!(o.random_keep > 0.0 && o.random_keep <= 1.0)) {
+    return "random_keep must be above 0 and at most 1; got " + number(o.random_keep);
   }
-  if (options.separation == Separation::linear) {
-    if (options.update_steps != 1) {
-      return "linear separation has one update step; got " + std::to_string(options.update_steps);
-    }
-    if (options.beta != 0.0 || options.learned_beta != LearnedBeta::none) {
-      return "linear separation has no inverse temperature; leave beta at 0 and learned_beta at "
-             "none";
+  if (!(o.top_fraction >= 0.0 && o.top_fraction <= 1.0)) {
+    return "top_fraction must be above 0 and at most 1, or 0 for all keys; got " +
+           number(o.top_fraction);
+  }
+  if (!(o.weight_dropout >= 0.0 && o.weight_dropout < 1.0)) {
+    return "weight_dropout must be at least 0 and below 1; got " + number(o.weight_dropout);
+  }
+  if (o.window < -1) {
+    return "window must be a radius, or -1 for none; got " + std::to_string(o.window);
+  }
+  for (const std::string& problem :
+       {whole("update_steps", o.update_steps, 1), whole("degree", o.degree, 2),
+        whole("dilation", o.dilation, 1), whole("global_tokens", o.global_tokens, 0),
+        whole("top_k", o.top_k, 0)}) {
+    if (!problem.empty()) {
+      return problem;
     }
   }
   return "";
 }
 
-std::string to_text(const AssociationOptions& options) {
-  std::ostringstream out;
-  out << "separation=" << name_of(options.separation)
-      << " causal=" << (options.causal ? "true" : "false")
-      << " beta=" << (options.beta == 0.0 ? "auto" : shortest(options.beta))
-      << " learned_beta=" << name_of(options.learned_beta)
-      << " update_steps=" << options.update_steps;
-  return out.str();
+bool hides_by_more_than_a_prefix(const AssociationOptions& o) {
+  return o.window >= 0 || o.random_keep < 1.0 || o.top_k > 0 || o.top_fraction > 0;
 }
 
-bool from_text(const std::string& text, AssociationOptions& options, std::string& error) {
-  AssociationOptions read;
-  std::istringstream words(text);
-  std::string word;
-  while (words >> word) {
-    const std::size_t equals = word.find('=');
-    const std::string key = word.substr(0, equals);
-    const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
-    bool good = false;
-    if (key == "separation") {
-      good = parse(value, read.separation);
-    } else if (key == "causal") {
-      good = value == "true" || value == "false";
-      read.causal = value == "true";
-    } else if (key == "beta") {
-      good = value == "auto" || parse_number(value, read.beta);
-    } else if (key == "learned_beta") {
-      good = parse(value, read.learned_beta);
-    } else if (key == "update_steps") {
-      good = parse_number(value, read.update_steps);
-    } else {
-      error = "unknown association option '" + key + "'";
-      return false;
-    }
-    if (!good) {
-      error = "association option '" + key + "' cannot be '" + value + "'";
-      return false;
+std::string check_linear(const AssociationOptions& o) {
+  if (o.update_steps != 1) {
+    return "linear separation has one update step; got " + std::to_string(o.update_steps);
+  }
+  if (o.beta != 0.0 || o.learned_beta != LearnedBeta::none) {
+    return "linear separation has no inverse temperature; leave beta at 0 and learned_beta at none";
+  }
+  if (!is_plain(o)) {
+    return "linear separation has no weights of single keys that a window, a random mask, top-k, "
+           "normalise=all or weight_dropout could change";
+  }
+  return "";
+}
+
+}  // namespace
+
+bool is_plain(const AssociationOptions& o) {
+  return !hides_by_more_than_a_prefix(o) && o.normalise == Normalise::support &&
+         o.weight_dropout == 0.0 && (o.tolerance == 0.0 || o.update_steps == 1);
+}
+
+std::string validate(const AssociationOptions& o) {
+  if (const std::string problem = check_ranges(o); !problem.empty()) {
+    return problem;
+  }
+  if (o.separation == Separation::linear) {
+    if (const std::string problem = check_linear(o); !problem.empty()) {
+      return problem;
     }
   }
-  error = validate(read);
-  if (!error.empty()) {
-    return false;
+  if (o.separation != Separation::entmax && (o.learned_alpha || o.alpha != 1.5)) {
+    return std::string("alpha belongs to entmax; ") + name_of(o.separation) + " has none";
   }
-  options = read;
-  return true;
+  // 1 + sigmoid(a) never reaches 2.
+  if (o.learned_alpha && o.alpha >= 2.0) {
+    return "a learned alpha starts below 2; for 2 take sparsemax";
+  }
+  if (o.separation != Separation::polynomial && o.degree != AssociationOptions{}.degree) {
+    return std::string("degree belongs to polynomial separation; ") + name_of(o.separation) +
+           " has none";
+  }
+  if (o.tolerance > 0 && o.update_steps == 1) {
+    return "tolerance ends retrieval before update_steps are done; with one step it has no effect";
+  }
+  if (o.window < 0 && (o.dilation != 1 || o.global_tokens != 0)) {
+    return "dilation and global_tokens belong to a window; set window";
+  }
+  if (o.random_keep == 1.0 &&
+      (o.random_grain != MaskGrain::element || o.random_draw != MaskDraw::call)) {
+    return "random_grain and random_draw belong to a random mask; set random_keep below 1";
+  }
+  if (o.top_k > 0 && o.top_fraction > 0) {
+    return "top_k and top_fraction say the same thing twice; set one of them";
+  }
+  if (o.normalise == Normalise::all && o.causal) {
+    return "normalise=all would let later keys into the sum of a causal query";
+  }
+  return "";
 }
 
 }  // namespace basin

@@ -29,29 +29,68 @@ Separation separation_in(const Hdf5Reader& file, const std::string& group) {
   if (by_features && name == "elu1") {
     return Separation::linear;
   }
-  if (!by_features && name == "softmax") {
-    return Separation::softmax;
+  Separation separation{};
+  if (!by_features && parse(name, separation) && separation != Separation::linear) {
+    return separation;
   }
   refuse(file, group,
-         fmt::format("{} '{}' is not supported; there is {}", attribute, name,
-                     by_features ? "elu1" : "softmax"));
+         fmt::format("{} '{}' is not supported; there {}", attribute, name,
+                     by_features ? "is elu1" : "are softmax, sparsemax, entmax and polynomial"));
 }
 
 // A visibility that this library would not apply must not pass unnoticed.
 void refuse_unknown(const Hdf5Reader& file, const std::string& group) {
-  constexpr const char* kAttributes[] = {"beta",     "causal",    "eps",
-                                         "features", "mechanism", "update_steps"};
-  constexpr const char* kDatasets[] = {"alpha_per_head", "mask", "projection"};
+  constexpr const char* kAttributes[] = {
+      "alpha",     "beta",           "causal",        "degree",       "dilation",
+      "eps",       "features",       "global_tokens", "keep",         "mechanism",
+      "normalise", "random_grain",   "random_keep",   "random_key",   "tolerance",
+      "top_k",     "top_k_fraction", "update_steps",  "window_radius"};
   for (const std::string& name : file.attributes(group)) {
     if (std::find(std::begin(kAttributes), std::end(kAttributes), name) == std::end(kAttributes)) {
       refuse(file, group, fmt::format("the attribute '{}' is not supported", name));
     }
   }
-  for (const char* name : kDatasets) {
-    if (file.has(member(group, name))) {
-      refuse(file, group, fmt::format("the dataset '{}' is not supported", name));
-    }
+  if (file.has(member(group, "projection"))) {
+    refuse(file, group, "the dataset 'projection' is not supported");
   }
+  if (file.has_attribute(group, "keep") && !file.has(member(group, "mask"))) {
+    refuse(
+        file, group,
+        "'keep' says how a mask was drawn, but there is no dataset 'mask'; for a mask of our own "
+        "set 'random_keep'");
+  }
+}
+
+// The text of an attribute as one of the names of an option.
+template <class Enum>
+void read_name(const Hdf5Reader& file, const std::string& group, const char* name, Enum& into) {
+  if (file.has_attribute(group, name) && !parse(file.text(group, name), into)) {
+    refuse(file, group, fmt::format("{} '{}' is not supported", name, file.text(group, name)));
+  }
+}
+
+void read_visibility(const Hdf5Reader& file, const std::string& group, AssociationOptions& o) {
+  const auto whole = [&](const char* name, std::int64_t& into) {
+    if (file.has_attribute(group, name)) {
+      into = file.integer(group, name);
+    }
+  };
+  const auto real = [&](const char* name, double& into) {
+    if (file.has_attribute(group, name)) {
+      into = file.number(group, name);
+    }
+  };
+  if (file.has_attribute(group, "causal")) {
+    o.causal = file.integer(group, "causal") != 0;
+  }
+  whole("window_radius", o.window);
+  whole("dilation", o.dilation);
+  whole("global_tokens", o.global_tokens);
+  whole("top_k", o.top_k);
+  real("top_k_fraction", o.top_fraction);
+  real("random_keep", o.random_keep);
+  read_name(file, group, "random_grain", o.random_grain);
+  read_name(file, group, "normalise", o.normalise);
 }
 
 }  // namespace
@@ -60,11 +99,22 @@ AssociationOptions read_association_options(const Hdf5Reader& file, const std::s
   AssociationOptions options;
   options.separation = separation_in(file, group);
   refuse_unknown(file, group);
-  if (file.has_attribute(group, "causal")) {
-    options.causal = file.integer(group, "causal") != 0;
-  }
+  read_visibility(file, group, options);
   if (file.has_attribute(group, "update_steps")) {
     options.update_steps = file.integer(group, "update_steps");
+  }
+  if (file.has_attribute(group, "tolerance")) {
+    options.tolerance = file.number(group, "tolerance");
+  }
+  if (file.has_attribute(group, "degree")) {
+    options.degree = file.integer(group, "degree");
+  }
+  options.learned_alpha = file.has(member(group, "alpha_per_head"));
+  if (file.has_attribute(group, "alpha")) {
+    if (options.learned_alpha) {
+      refuse(file, group, "has both an attribute 'alpha' and a dataset 'alpha_per_head'");
+    }
+    options.alpha = file.number(group, "alpha");
   }
   const bool per_head = file.has(member(group, "beta_per_head"));
   // Linear attention has none; a file may carry it for comparisons.
@@ -96,6 +146,36 @@ void write_association_options(Hdf5Writer& file, const std::string& group,
   }
   file.set_integer(group, "causal", options.causal ? 1 : 0);
   file.set_integer(group, "update_steps", options.update_steps);
+  const AssociationOptions standard;
+  if (options.separation == Separation::entmax && !options.learned_alpha) {
+    file.set_number(group, "alpha", options.alpha);
+  }
+  if (options.separation == Separation::polynomial) {
+    file.set_integer(group, "degree", options.degree);
+  }
+  const auto whole = [&](const char* name, std::int64_t value, std::int64_t unless) {
+    if (value != unless) {
+      file.set_integer(group, name, value);
+    }
+  };
+  const auto real = [&](const char* name, double value, double unless) {
+    if (value != unless) {
+      file.set_number(group, name, value);
+    }
+  };
+  whole("window_radius", options.window, standard.window);
+  whole("dilation", options.dilation, standard.dilation);
+  whole("global_tokens", options.global_tokens, standard.global_tokens);
+  whole("top_k", options.top_k, standard.top_k);
+  real("top_k_fraction", options.top_fraction, standard.top_fraction);
+  real("tolerance", options.tolerance, standard.tolerance);
+  real("random_keep", options.random_keep, standard.random_keep);
+  if (options.random_grain != standard.random_grain) {
+    file.set_text(group, "random_grain", name_of(options.random_grain));
+  }
+  if (options.normalise != standard.normalise) {
+    file.set_text(group, "normalise", name_of(options.normalise));
+  }
 }
 
 }  // namespace basin

@@ -17,6 +17,10 @@ TOLERANCE = {"f64": 1e-9, "f32": 2e-5}
 GRADIENTS = ["dq", "dk", "dv"]
 
 
+def text(value):
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def groups(above):
     with h5py.File(REFERENCE) as file:
         return [f"/{above}/{name}" for name in file[above]]
@@ -29,33 +33,39 @@ class Reference(ProfileKernelsCase):
                      "--overwrite", "--backward", "--dtype", dtype, "--variant", variant)
         with h5py.File(REFERENCE) as file, h5py.File(output) as found:
             expected = file[group]
-            names = ["out"] + GRADIENTS + (["dbeta"] if "dbeta" in expected else [])
+            names = ["out"] + GRADIENTS
+            names += [name for name in ("dbeta", "dalpha") if name in expected]
             for name in names:
                 self.assertEqual(found[name].dtype, {"f64": "f8", "f32": "f4"}[dtype])
                 self.assertEqual(found[name].shape, expected[name].shape)
                 error = numpy.abs(found[name][()] - expected[name][()])
                 worst = numpy.max(error / (1 + numpy.abs(expected[name][()])))
                 self.assertTrue(worst <= TOLERANCE[dtype], f"{group}/{name} {dtype}: {worst}")
-            self.assertEqual("dbeta" in found, "dbeta" in expected)
-            for name in ("beta", "update_steps", "eps"):
+            for name in ("dbeta", "dalpha"):
+                self.assertEqual(name in found, name in expected)
+            for name in ("alpha", "beta", "degree", "dilation", "eps", "global_tokens", "normalise",
+                         "top_k", "top_k_fraction", "update_steps", "window_radius"):
+                self.assertEqual(name in found.attrs or name not in expected.attrs
+                                 or kernel == "kernel_attention", True, name)
                 if name in expected.attrs and name in found.attrs:
-                    self.assertEqual(found.attrs[name], expected.attrs[name])
+                    self.assertEqual(text(found.attrs[name]), text(expected.attrs[name]))
             self.assertEqual(bool(found.attrs["causal"]), bool(expected.attrs.get("causal", False)))
             self.assertEqual(found.attrs["kernel"].decode(), kernel)
             self.assertEqual(found.attrs["variant"], variant)
 
-    def test_softmax(self):
+    def test_attention(self):
         names = groups("attention")
-        variants = [0] + self.variants("attention_forward")
-        self.assertGreaterEqual(len(names), 9)
+        self.assertGreaterEqual(len(names), 55)
         for group in names:
+            plain = group.startswith("/attention/softmax")
+            entry = "attention_forward" if plain else "retrieval_forward"
             for dtype in TOLERANCE:
-                for variant in variants:
+                for variant in [0] + self.variants(entry):
                     with self.subTest(group=group, dtype=dtype, variant=variant):
                         self.agrees("attention", group, dtype, variant)
 
     def test_linear(self):
-        names = groups("kernel_attention")
+        names = [name for name in groups("kernel_attention") if "/elu1" in name]
         variants = [0] + self.variants("linear_attention_forward")
         self.assertGreaterEqual(len(names), 3)
         for group in names:
@@ -149,7 +159,9 @@ class Run(ProfileKernelsCase):
                 ({"key_lengths": numpy.array([6, 7])}, ["key_lengths", "7 at [1]", "6 keys"]),
                 ({"key_lengths": numpy.array([6])}, ["key_lengths", "(2) i64"]),
                 ({"beta_per_head": numpy.ones(2)}, ["beta_per_head", "(3)"]),
-                ({"mask": numpy.ones(2)}, ["'mask' is not supported"])]:
+                ({"mask": numpy.ones((2, 3, 5, 6))}, ["/a/mask", "u8 or bool"]),
+                ({"mask": numpy.ones((2, 2, 5, 6), "u1")}, ["/a/mask", "(2, 3, 5, 6)"]),
+                ({"projection": numpy.ones(2)}, ["'projection' is not supported"])]:
             with self.subTest(changes=list(changes), parts=parts):
                 self.write(**changes)
                 more = ["--backward"] + (["--dtype", "f32"] if "inf" in parts else [])
@@ -158,11 +170,15 @@ class Run(ProfileKernelsCase):
 
     def test_what_the_library_does_not_have_yet(self):
         for attributes, parts in [
-                ({"mechanism": "sparsemax"}, ["mechanism 'sparsemax' is not supported"]),
+                ({"mechanism": "dense"}, ["mechanism 'dense' is not supported"]),
+                ({"mechanism": "softmax", "alpha": 1.2}, ["alpha belongs to entmax"]),
+                ({"mechanism": "entmax", "alpha": 1.0}, ["alpha must be at least 1.01"]),
+                ({"mechanism": "softmax", "top_k": 3, "top_k_fraction": 0.5}, ["set one of them"]),
+                ({"mechanism": "softmax", "dilation": 2}, ["belong to a window"]),
+                ({"mechanism": "softmax", "keep": 0.5}, ["there is no dataset 'mask'"]),
                 ({"features": "prf"}, ["features 'prf' is not supported"]),
-                ({"mechanism": "softmax", "window_radius": 3}, ["'window_radius' is not supported"]),
-                ({"mechanism": "softmax", "top_k": 3}, ["'top_k' is not supported"]),
-                ({"mechanism": "softmax", "normalise": "all"}, ["'normalise' is not supported"]),
+                ({"mechanism": "softmax", "window": 3}, ["'window' is not supported"]),
+                ({"mechanism": "softmax", "normalise": "some"}, ["normalise 'some'"]),
                 ({"mechanism": "softmax", "eps": 0.1}, ["eps"]),
                 ({"mechanism": "softmax", "update_steps": 0}, ["update_steps"]),
                 ({"mechanism": "softmax", "beta": -1.0}, ["beta"]),
@@ -175,7 +191,7 @@ class Run(ProfileKernelsCase):
 
     def test_wrong_kernel(self):
         self.write()
-        self.fails(1, ["softmax separation", "linear"], *self.words(kernel="kernel_attention"))
+        self.fails(1, ["softmax separation", "'run attention'"], *self.words(kernel="kernel_attention"))
         self.fails(2, "did you mean 'attention'", *self.words(kernel="atention"))
         self.fails(2, "needs one kernel", *self.words("gemm"))
 

@@ -56,8 +56,128 @@ TEST(AssociationOptions, RefusesSoftmaxOptionsForLinearSeparation) {
   }
 }
 
+struct Change {
+  const char* named;
+  void (*change)(AssociationOptions&);
+};
+
+// Numbers by themselves, and options that say nothing without another.
+TEST(AssociationOptions, RefusesWhatHasNoMeaning) {
+  const Change changes[] = {
+      {"tolerance", [](AssociationOptions& o) { o.tolerance = -1; }},
+      {"tolerance", [](AssociationOptions& o) { o.tolerance = 0.1; }},  // with one step
+      {"alpha", [](AssociationOptions& o) { o.alpha = 1.7; }},          // with softmax
+      {"alpha", [](AssociationOptions& o) { o.learned_alpha = true; }},
+      {"alpha",
+       [](AssociationOptions& o) {
+         o.separation = Separation::entmax;
+         o.alpha = 1.0;
+       }},
+      {"sparsemax",
+       [](AssociationOptions& o) {
+         o.separation = Separation::entmax;
+         o.alpha = 2.0;
+         o.learned_alpha = true;
+       }},
+      {"degree", [](AssociationOptions& o) { o.degree = 4; }},
+      {"degree",
+       [](AssociationOptions& o) {
+         o.separation = Separation::polynomial;
+         o.degree = 1;
+       }},
+      {"window", [](AssociationOptions& o) { o.window = -2; }},
+      {"window", [](AssociationOptions& o) { o.dilation = 2; }},
+      {"window", [](AssociationOptions& o) { o.global_tokens = 2; }},
+      {"dilation",
+       [](AssociationOptions& o) {
+         o.window = 2;
+         o.dilation = 0;
+       }},
+      {"random_keep", [](AssociationOptions& o) { o.random_keep = 0.0; }},
+      {"random_keep", [](AssociationOptions& o) { o.random_keep = 1.5; }},
+      {"random_keep", [](AssociationOptions& o) { o.random_grain = MaskGrain::tile; }},
+      {"random_keep", [](AssociationOptions& o) { o.random_draw = MaskDraw::fixed; }},
+      {"top_k", [](AssociationOptions& o) { o.top_k = -1; }},
+      {"top_fraction", [](AssociationOptions& o) { o.top_fraction = 1.5; }},
+      {"set one of them",
+       [](AssociationOptions& o) {
+         o.top_fraction = 0.5;
+         o.top_k = 2;
+       }},
+      {"weight_dropout", [](AssociationOptions& o) { o.weight_dropout = 1.0; }},
+      {"later keys",
+       [](AssociationOptions& o) {
+         o.normalise = Normalise::all;
+         o.window = 2;
+         o.causal = true;
+       }},
+      {"linear", [](AssociationOptions& o) {
+         o.separation = Separation::linear;
+         o.window = 2;
+       }}};
+  for (const Change& change : changes) {
+    const std::string error = validate(with(change.change));
+    EXPECT_NE(error.find(change.named), std::string::npos) << change.named << ": " << error;
+  }
+}
+
+TEST(AssociationOptions, OnlyAPrefixOfTheKeysIsPlain) {
+  EXPECT_TRUE(is_plain(with([](AssociationOptions& o) {
+    o.causal = true;
+    o.beta = 2;
+    o.update_steps = 3;
+  })));
+  const Change changes[] = {
+      {"window", [](AssociationOptions& o) { o.window = 0; }},
+      {"random", [](AssociationOptions& o) { o.random_keep = 0.5; }},
+      {"top_k", [](AssociationOptions& o) { o.top_k = 1; }},
+      {"top_fraction", [](AssociationOptions& o) { o.top_fraction = 0.5; }},
+      {"normalise", [](AssociationOptions& o) { o.normalise = Normalise::all; }},
+      {"dropout", [](AssociationOptions& o) { o.weight_dropout = 0.5; }},
+      {"tolerance", [](AssociationOptions& o) {
+         o.tolerance = 0.5;
+         o.update_steps = 2;
+       }}};
+  for (const Change& change : changes) {
+    EXPECT_FALSE(is_plain(with(change.change))) << change.named;
+  }
+}
+
+TEST(AssociationOptions, TextOfEverythingReadsBack) {
+  AssociationOptions options = with([](AssociationOptions& o) {
+    o.separation = Separation::entmax;
+    o.learned_beta = LearnedBeta::head;
+    o.update_steps = 9;
+    o.tolerance = 1.0 / 3.0;
+    o.alpha = 1.01;
+    o.learned_alpha = true;
+    o.normalise = Normalise::all;
+    o.window = 7;
+    o.dilation = 3;
+    o.global_tokens = 2;
+    o.random_keep = 0.1;
+    o.random_grain = MaskGrain::block;
+    o.random_draw = MaskDraw::training;
+    o.top_k = 12;
+    o.weight_dropout = 0.25;
+  });
+  AssociationOptions read;
+  std::string error;
+  ASSERT_TRUE(from_text(to_text(options), read, error)) << to_text(options) << error;
+  EXPECT_EQ(read, options) << to_text(options);
+  options = with([](AssociationOptions& o) {
+    o.separation = Separation::polynomial;
+    o.degree = 6;
+    o.top_fraction = 0.2;
+  });
+  ASSERT_TRUE(from_text(to_text(options), read, error)) << to_text(options) << error;
+  EXPECT_EQ(read, options) << to_text(options);
+}
+
 TEST(AssociationOptions, NamesReadBackAndUnknownOnesDoNot) {
-  for (const Separation separation : {Separation::softmax, Separation::linear}) {
+  for (const Separation separation :
+       {Separation::softmax, Separation::linear, Separation::sparsemax, Separation::entmax,
+        Separation::polynomial}) {
     Separation read{};
     EXPECT_TRUE(parse(name_of(separation), read));
     EXPECT_EQ(read, separation);
@@ -129,7 +249,8 @@ TEST(AssociationOptions, BadTextNamesTheKeyAndChangesNothing) {
         Bad{"causal=yes", "causal"}, Bad{"causal", "causal"}, Bad{"beta=fast", "fast"},
         Bad{"beta=1x", "1x"}, Bad{"beta=", "beta"}, Bad{"learned_beta=all", "all"},
         Bad{"update_steps=2.5", "2.5"}, Bad{"update_steps=99999999999999999999", "update_steps"},
-        Bad{"window=3", "window"}, Bad{"=3", "''"},
+        Bad{"windows=3", "windows"}, Bad{"window=3.5", "window"},
+        Bad{"normalise=some", "normalise"}, Bad{"=3", "''"},
         // Good words, refused together by the validator.
         Bad{"update_steps=0", "update_steps"}, Bad{"beta=-1", "beta"}, Bad{"beta=nan", "beta"},
         Bad{"beta=inf", "beta"}, Bad{"separation=linear update_steps=2", "linear"}}) {

@@ -27,6 +27,7 @@ class GoldenGroup {
 
   bool has_attribute(const std::string& name) const { return file().has_attribute(group_, name); }
   double number(const std::string& name) const { return file().number(group_, name); }
+  std::string text(const std::string& name) const { return file().text(group_, name); }
   /// The attribute, or `fallback` where the group has none.
   double number(const std::string& name, double fallback) const {
     return has_attribute(name) ? number(name) : fallback;

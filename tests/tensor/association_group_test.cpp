@@ -39,6 +39,33 @@ TEST(AssociationGroup, BringsOptionsBack) {
   linear.separation = Separation::linear;
   linear.causal = true;
   EXPECT_EQ(round_trip(linear, "/linear"), linear);
+
+  AssociationOptions entmax;
+  entmax.beta = 0.7;
+  entmax.separation = Separation::entmax;
+  entmax.alpha = 1.3;
+  entmax.window = 5;
+  entmax.dilation = 2;
+  entmax.global_tokens = 1;
+  entmax.normalise = Normalise::all;
+  entmax.update_steps = 4;
+  entmax.tolerance = 0.01;
+  EXPECT_EQ(round_trip(entmax, "/entmax"), entmax);
+
+  AssociationOptions polynomial;
+  polynomial.beta = 0.7;
+  polynomial.separation = Separation::polynomial;
+  polynomial.degree = 5;
+  polynomial.random_keep = 0.25;
+  polynomial.random_grain = MaskGrain::tile;
+  polynomial.top_fraction = 0.5;
+  EXPECT_EQ(round_trip(polynomial, "/polynomial"), polynomial);
+
+  AssociationOptions top;
+  top.beta = 0.7;
+  top.separation = Separation::sparsemax;
+  top.top_k = 3;
+  EXPECT_EQ(round_trip(top, "/top"), top);
 }
 
 TEST(AssociationGroup, WritesTheBetaThatIsUsed) {
@@ -64,11 +91,17 @@ TEST(AssociationGroup, RefusesWhatItDoesNotKnow) {
   const std::string path = folder / "x.h5";
   Hdf5Writer writer(path);
   writer.set_integer("/nothing", "causal", 1);
-  writer.set_text("/sparse", "mechanism", "sparsemax");
+  writer.set_text("/dense", "mechanism", "dense");
+  writer.set_text("/linear", "mechanism", "linear");
   writer.set_text("/window", "mechanism", "softmax");
-  writer.set_integer("/window", "window_radius", 3);
+  writer.set_integer("/window", "window", 3);
   writer.set_text("/masked", "mechanism", "softmax");
-  writer.write("/masked/mask", Tensor::zeros({2}, DType::u8));
+  writer.set_number("/masked", "keep", 0.5);
+  writer.set_text("/alphas", "mechanism", "entmax");
+  writer.set_number("/alphas", "alpha", 1.5);
+  writer.write("/alphas/alpha_per_head", Tensor::full({2}, 1.5, DType::f64));
+  writer.set_text("/features", "features", "elu1");
+  writer.write("/features/projection", Tensor::zeros({2}, DType::f64));
   writer.set_text("/steps", "mechanism", "softmax");
   writer.set_integer("/steps", "update_steps", 0);
   writer.set_text("/betas", "mechanism", "softmax");
@@ -81,9 +114,12 @@ TEST(AssociationGroup, RefusesWhatItDoesNotKnow) {
                               {path, "'" + group + "'", why});
   };
   EXPECT_TRUE(refused("/nothing", "neither"));
-  EXPECT_TRUE(refused("/sparse", "'sparsemax' is not supported; there is softmax"));
-  EXPECT_TRUE(refused("/window", "'window_radius' is not supported"));
-  EXPECT_TRUE(refused("/masked", "'mask' is not supported"));
+  EXPECT_TRUE(refused("/dense", "'dense' is not supported; there are softmax"));
+  EXPECT_TRUE(refused("/linear", "'linear' is not supported; there are softmax"));
+  EXPECT_TRUE(refused("/window", "'window' is not supported"));
+  EXPECT_TRUE(refused("/masked", "no dataset 'mask'"));
+  EXPECT_TRUE(refused("/alphas", "both"));
+  EXPECT_TRUE(refused("/features", "'projection' is not supported"));
   EXPECT_TRUE(refused("/steps", "update_steps must be at least 1"));
   EXPECT_TRUE(refused("/betas", "both"));
 }

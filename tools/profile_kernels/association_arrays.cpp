@@ -118,19 +118,36 @@ Tensor read_key_lengths(const Group& group, std::int64_t B, std::int64_t M) {
   return Tensor::from(stored.shape(), lengths);
 }
 
-Tensor read_beta(const Group& group, const AssociationOptions& options, std::int64_t H,
-                 std::int64_t D, DType dtype) {
-  if (options.learned_beta == LearnedBeta::head) {
-    const Tensor beta = group.floating("beta_per_head", dtype, {H}, "(H)");
-    for (const double value : beta.to_vector<double>()) {
-      if (!std::isfinite(value)) {
-        group.refuse("beta_per_head", "holds {}", value);
-      }
-    }
-    return beta;
+// One number per head: the dataset if `is_array`, else `value` for all.
+Tensor read_per_head(const Group& group, const char* name, bool is_array, double value,
+                     std::int64_t H, DType dtype) {
+  if (!is_array) {
+    return Tensor::full({H}, value, dtype);
   }
-  const double beta = options.beta != 0 ? options.beta : 1 / std::sqrt(static_cast<double>(D));
-  return Tensor::full({H}, beta, dtype);
+  const Tensor numbers = group.floating(name, dtype, {H}, "(H)");
+  for (const double number : numbers.to_vector<double>()) {
+    if (!std::isfinite(number)) {
+      group.refuse(name, "holds {}", number);
+    }
+  }
+  return numbers;
+}
+
+Tensor read_mask(const Group& group, const Shape& wanted) {
+  if (!group.has("mask")) {
+    return {};
+  }
+  const Tensor stored = group.file().read(group.path_to("mask"));
+  bool fits = stored.shape().rank() == 4 &&
+              (stored.dtype() == DType::u8 || stored.dtype() == DType::boolean);
+  for (int d = 0; fits && d < 4; ++d) {
+    fits = stored.shape()[d] == wanted[d] || (d < 2 && stored.shape()[d] == 1);
+  }
+  if (!fits) {
+    group.refuse("mask", "is {}; needed is u8 or bool, {} or 1 in place of the first two",
+                 describe(stored), to_string(wanted));
+  }
+  return stored;
 }
 
 DType chosen_dtype(const Group& group, const std::string& name) {
@@ -155,7 +172,7 @@ AssociationArrays read_association_arrays(const std::string& source, const std::
   a.eps = has_eps ? group.file().number(group.name(), "eps") : kLinearAttentionEps;
   if ((has_eps && !linear) || !(a.eps >= 0) || !std::isfinite(a.eps)) {
     throw FileError(fmt::format("{}: '{}': an eps of {} is not supported{}", group.file().path(),
-                                group.name(), a.eps, linear ? "" : " for softmax"));
+                                group.name(), a.eps, linear ? "" : " here"));
   }
   a.q = group.floating("q", a.dtype, {-1, -1, -1, -1}, "(B, H, L, D)");
   const std::int64_t B = a.q.shape()[0];
@@ -167,7 +184,20 @@ AssociationArrays read_association_arrays(const std::string& source, const std::
   a.v = group.floating("v", a.dtype, {B, H, M, -1}, "(B, H, M, Dv)");
   a.key_lengths = read_key_lengths(group, B, M);
   if (!linear) {
-    a.beta = read_beta(group, a.options, H, D, a.dtype);
+    const double beta =
+        a.options.beta != 0 ? a.options.beta : 1 / std::sqrt(static_cast<double>(D));
+    a.beta = read_per_head(group, "beta_per_head", a.options.learned_beta == LearnedBeta::head,
+                           beta, H, a.dtype);
+    a.mask = read_mask(group, {B, H, L, M});
+  } else if (group.has("mask")) {
+    group.refuse("mask", "is not supported with linear separation");
+  }
+  if (a.options.separation == Separation::entmax) {
+    a.alpha = read_per_head(group, "alpha_per_head", a.options.learned_alpha, a.options.alpha, H,
+                            a.dtype);
+  }
+  if (group.file().has_attribute(group.name(), "random_key")) {
+    a.random_key = static_cast<std::uint64_t>(group.file().integer(group.name(), "random_key"));
   }
   const auto all = [](std::int64_t) { return std::numeric_limits<std::int64_t>::max(); };
   // Padding is never read and may hold anything.

@@ -14,8 +14,11 @@ struct AssociationArrays {
   DType dtype{};       ///< of all floating arrays
   Tensor q, k, v;      ///< (B,H,L,D), (B,H,M,D), (B,H,M,Dv)
   Tensor dout;         ///< (B,H,L,Dv), where it was asked for
-  Tensor beta;         ///< (H), softmax only
+  Tensor beta;         ///< (H), not linear
+  Tensor alpha;        ///< (H), entmax only
   Tensor key_lengths;  ///< (B) i64, or undefined
+  Tensor mask;         ///< (B or 1, H or 1, L, M) u8, or undefined
+  std::uint64_t random_key = 0;
 };
 
 /// `source` is "file.h5:/group"; without a group it is the file's root. `dtype` is "f32", "f64" or

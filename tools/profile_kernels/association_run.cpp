@@ -3,6 +3,7 @@
 #include <map>
 
 #include "kernels/association/association_case.h"
+#include "kernels/association/retrieval_case.h"
 #include "tensor/device.h"
 #include "tensor/error.h"
 #include "tensor/functions/elementwise.h"
@@ -62,9 +63,71 @@ kernels::AssociationProblem problem_of(const AssociationArrays& a, const Tensor&
   return problem;
 }
 
+kernels::RetrievalProblem retrieval_problem_of(const AssociationArrays& a) {
+  const AssociationOptions& o = a.options;
+  kernels::RetrievalProblem problem{.shape = problem_of(a, a.v),
+                                    .separation = o.separation,
+                                    .degree = o.degree,
+                                    .normalise_all = o.normalise == Normalise::all};
+  problem.seen.radius = o.window;
+  problem.seen.dilation = o.dilation;
+  problem.seen.global_tokens = o.global_tokens;
+  problem.seen.random_key = a.random_key;
+  problem.seen.keep_below = kernels::keep_bound(o.random_keep);
+  problem.seen.query_shift = o.random_grain == MaskGrain::element ? 0 : 6;
+  problem.seen.key_shift = o.random_grain == MaskGrain::block ? 6 : 0;
+  problem.seen.top_k = o.top_k;
+  problem.seen.top_fraction = o.top_fraction;
+  if (a.mask.defined()) {
+    const Tensor mask = a.mask.contiguous();
+    const auto* bytes = static_cast<const std::uint8_t*>(mask.raw());
+    problem.mask.assign(bytes, bytes + mask.shape().numel());
+    problem.mask_items = mask.shape()[0];
+    problem.mask_heads = mask.shape()[1];
+  }
+  problem.update_steps = o.update_steps;
+  problem.tolerance = o.tolerance;
+  return problem;
+}
+
+// All steps are in one call.
+AssociationOutputs run_retrieval(const AssociationArrays& a, int variant) {
+  const kernels::RetrievalProblem problem = retrieval_problem_of(a);
+  Arrays arrays = {{"q", a.q},
+                   {"k", a.k},
+                   {"v", a.v},
+                   {"beta", a.beta},
+                   {"alpha", a.alpha.defined() ? a.alpha : a.beta}};  // not read unless entmax
+  run_case(kernels::retrieval_forward_case(problem, cpu_context()), arrays, a.dtype, variant);
+  AssociationOutputs result;
+  result.out = arrays.at("out");
+  if (a.dout.defined()) {
+    arrays["dout"] = a.dout;
+    run_case(kernels::retrieval_backward_case(problem, cpu_context()), arrays, a.dtype, variant);
+    result.dq = arrays.at("dq");
+    result.dk = arrays.at("dk");
+    result.dv = arrays.at("dv");
+    result.dbeta = arrays.at("dbeta");
+    result.dalpha = a.alpha.defined() ? arrays.at("dalpha") : Tensor();
+  }
+  return result;
+}
+
 }  // namespace
 
+std::string entry_for(const AssociationArrays& a) {
+  if (a.options.separation == Separation::linear) {
+    return "linear_attention_forward";
+  }
+  const bool plain =
+      a.options.separation == Separation::softmax && is_plain(a.options) && !a.mask.defined();
+  return plain ? "attention_forward" : "retrieval_forward";
+}
+
 AssociationOutputs run_association(const AssociationArrays& a, int variant) {
+  if (entry_for(a) == "retrieval_forward") {
+    return run_retrieval(a, variant);
+  }
   const bool linear = a.options.separation == Separation::linear;
   const auto forward =
       linear ? kernels::linear_attention_forward_case : kernels::attention_forward_case;

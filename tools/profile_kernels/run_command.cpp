@@ -20,36 +20,35 @@ namespace {
 using trainer::wrong_usage;
 
 Syntax syntax() {
-  return {"profile_kernels run",
-          "Runs a kernel on arrays from an HDF5 group and writes what it computes.\n"
-          "KERNEL: attention (softmax) or kernel_attention (linear, phi(x) = elu(x) + 1).\n"
-          "The group holds q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv) and for --backward dout\n"
-          "(B,H,L,Dv); if wanted key_lengths (B) and beta_per_head (H). Its attributes are\n"
-          "'mechanism' = softmax or 'features' = elu1, and if wanted beta, causal, update_steps,\n"
-          "eps. The output holds out, dq, dk, dv (dbeta where beta_per_head is given) and these\n"
-          "attributes.",
-          {{"input", "FILE:/GROUP", "where the arrays are"},
-           {"output", "FILE", "the HDF5 file to write"},
-           {"overwrite", "", "replace an output that exists"},
-           {"backward", "", "gradients, too"},
-           dtype_option("that of q"),
-           {"variant", "N", "a number that 'list' shows, 0: the best one [0]"},
-           device_option(),
-           threads_option()},
-          "KERNEL",
-          "  profile_kernels run attention --input tests/golden/reference.h5:/attention/"
-          "softmax_causal \\\n      --backward --output out.h5\n"};
+  return {
+      "profile_kernels run",
+      "Runs a kernel on arrays from an HDF5 group and writes what it computes.\n"
+      "KERNEL: attention, or kernel_attention (linear, phi(x) = elu(x) + 1).\n"
+      "The group holds q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv) and for --backward dout\n"
+      "(B,H,L,Dv); if wanted key_lengths (B), beta_per_head (H), alpha_per_head (H) and mask\n"
+      "(B or 1,H or 1,L,M). Its attributes are 'mechanism' = softmax, sparsemax, entmax or\n"
+      "polynomial, or 'features' = elu1, and if wanted beta, alpha, degree, causal,\n"
+      "window_radius, dilation, global_tokens, top_k, top_k_fraction, normalise, random_keep,\n"
+      "random_grain, random_key, update_steps, tolerance, eps. The output holds out, dq, dk, dv\n"
+      "(dbeta, dalpha where they were given per head) and these attributes.",
+      {{"input", "FILE:/GROUP", "where the arrays are"},
+       {"output", "FILE", "the HDF5 file to write"},
+       {"overwrite", "", "replace an output that exists"},
+       {"backward", "", "gradients, too"},
+       dtype_option("that of q"),
+       {"variant", "N", "a number that 'list' shows, 0: the best one [0]"},
+       device_option(),
+       threads_option()},
+      "KERNEL",
+      "  profile_kernels run attention --input tests/golden/reference.h5:/attention/"
+      "softmax_causal \\\n      --backward --output out.h5\n"};
 }
 
-// The table's entry behind the name, and what its groups say.
 struct Runnable {
   const char* name;
-  const char* entry;
-  Separation separation;
+  bool linear;
 };
-constexpr Runnable kRunnable[] = {
-    {"attention", "attention_forward", Separation::softmax},
-    {"kernel_attention", "linear_attention_forward", Separation::linear}};
+constexpr Runnable kRunnable[] = {{"attention", false}, {"kernel_attention", true}};
 
 const Runnable& chosen(const Options& options) {
   if (options.operands().size() != 1) {
@@ -87,6 +86,9 @@ void write(const std::string& path, const Runnable& kernel, const AssociationArr
   if (arrays.options.separation == Separation::linear) {
     file.set_number("/", "eps", arrays.eps);
   }
+  if (arrays.options.random_keep < 1) {
+    file.set_integer("/", "random_key", static_cast<std::int64_t>(arrays.random_key));
+  }
   file.set_text("/", "kernel", kernel.name);
   file.set_integer("/", "variant", variant);
   file.set_text("/", "dtype", name_of(arrays.dtype));
@@ -99,7 +101,9 @@ void write(const std::string& path, const Runnable& kernel, const AssociationArr
       {"dk", outputs.dk},
       {"dv", outputs.dv},
       {"dbeta", per_head ? outputs.dbeta : Tensor()},
-      {"beta_per_head", per_head ? arrays.beta : Tensor()}};
+      {"beta_per_head", per_head ? arrays.beta : Tensor()},
+      {"dalpha", arrays.options.learned_alpha ? outputs.dalpha : Tensor()},
+      {"alpha_per_head", arrays.options.learned_alpha ? arrays.alpha : Tensor()}};
   for (const auto& [name, tensor] : datasets) {
     if (tensor.defined()) {
       file.write(name, tensor);
@@ -127,14 +131,14 @@ void run_command(const std::vector<std::string>& words) {
   if (number == "all") {
     wrong_usage("--variant: 'run' runs one variant; give its number");
   }
-  const int variant = chosen_variants(*chosen_kernels({kernel.entry}).front(), number).front();
   set_up_device(options);
   const bool backward = options.has("backward");
   const AssociationArrays arrays = read_association_arrays(source, dtype, backward);
-  if (arrays.options.separation != kernel.separation) {
-    fail("{} describes {} separation; 'run {}' computes {}", source,
-         name_of(arrays.options.separation), kernel.name, name_of(kernel.separation));
+  if ((arrays.options.separation == Separation::linear) != kernel.linear) {
+    fail("{} describes {} separation; that is for 'run {}'", source,
+         name_of(arrays.options.separation), kRunnable[kernel.linear ? 0 : 1].name);
   }
+  const int variant = chosen_variants(*chosen_kernels({entry_for(arrays)}).front(), number).front();
   check_output(output, file_of(source), options.has("overwrite"));
   const AssociationOutputs outputs = run_association(arrays, variant);
   write(output, kernel, arrays, outputs, variant, source);

@@ -1,0 +1,54 @@
+// The problems on which retrieval is tested and timed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/association/association_case.h"
+#include "kernels/association/retrieval.h"
+
+namespace basin::kernels {
+
+struct RetrievalProblem {
+  AssociationProblem shape;  ///< causality and padding are here
+  Separation separation = Separation::softmax;
+  std::int64_t degree = 3;
+  bool normalise_all = false;
+  Visibility seen{};  ///< of this the window, the random mask and top-k
+  /// (mask_items, mask_heads, L, M) bytes, or empty.
+  std::vector<std::uint8_t> mask{};
+  std::int64_t mask_items = 1, mask_heads = 1;
+  WeightDropout dropout{};
+  std::int64_t update_steps = 1;
+  double tolerance = 0;
+  /// Where the learned exponents of entmax are drawn from.
+  double least_alpha = 1.15, most_alpha = 1.95;
+
+  SeparationRule rule(const void* alpha) const {
+    return {separation, alpha, degree, normalise_all};
+  }
+  Visibility visibility() const {
+    Visibility all = seen;
+    all.L = shape.L;
+    all.M = shape.M;
+    all.causal = shape.causal;
+    all.key_lengths = shape.lengths();
+    if (!mask.empty()) {
+      all.mask = mask.data();
+      all.mask_head_stride = mask_heads == 1 ? 0 : shape.L * shape.M;
+      all.mask_batch_stride = mask_items == 1 ? 0 : mask_heads * shape.L * shape.M;
+    }
+    return all;
+  }
+};
+
+/// The cases of the table entries, for anybody's arrays: buffers by name, run(data, dtype, variant,
+/// context).
+KernelCase retrieval_forward_case(const RetrievalProblem&, const CpuContext&);
+KernelCase retrieval_backward_case(const RetrievalProblem&, const CpuContext&);
+
+/// Every separation under every visibility, at small sizes.
+std::vector<RetrievalProblem> retrieval_problems();
+
+}  // namespace basin::kernels

@@ -1,0 +1,187 @@
+// The checks that all variants of retrieval share, and the energy.
+#include <cmath>
+
+#include "kernels/association/retrieval.h"
+#include "kernels/association/retrieval_row.h"
+#include "kernels/association/retrieval_rows.h"
+#include "kernels/common/dispatch.h"
+
+namespace basin::kernels {
+
+namespace {
+
+template <class P>
+Status check_rule(const P& p) {
+  const Visibility& s = p.visibility;
+  if (p.B < 0 || p.H < 0 || s.L < 0 || s.M < 0 || p.D <= 0) {
+    return Status::invalid("retrieval: negative extent or empty head width");
+  }
+  // Counters of the random mask hold 32 bits of each index.
+  constexpr std::int64_t kMostRows = std::int64_t{1} << 31;
+  if (s.L > kMostRows || s.M > kMostRows || p.B > kMostRows || p.H > kMostRows) {
+    return Status::invalid("retrieval: more than 2^31 rows, batch items or heads");
+  }
+  if (s.dilation < 1 || s.global_tokens < 0 || s.top_k < 0 || !(s.top_fraction >= 0) ||
+      s.query_shift < 0 || s.query_shift > 31 || s.key_shift < 0 || s.key_shift > 31) {
+    return Status::invalid("retrieval: a number of the visibility is out of range");
+  }
+  if (p.separation.kind == Separation::linear) {
+    return Status::invalid("retrieval: linear separation has a kernel of its own");
+  }
+  if (p.separation.kind == Separation::polynomial && p.separation.degree < 2) {
+    return Status::invalid("retrieval: the degree of polynomial separation is at least 2");
+  }
+  if (p.separation.kind == Separation::entmax) {
+    if (p.separation.alpha == nullptr) {
+      return Status::invalid("retrieval: entmax needs alpha");
+    }
+    return dispatch_floating(p.dtype, [&]<class T>(T) {
+      for (std::int64_t h = 0; h < p.H; ++h) {
+        const T alpha = static_cast<const T*>(p.separation.alpha)[h];
+        if (!(alpha > T(1) && alpha <= T(2))) {
+          return Status::invalid("retrieval: alpha must be above 1 and at most 2", h);
+        }
+      }
+      return Status{};
+    });
+  }
+  return {};
+}
+
+template <class P>
+Status check(const P& p) {
+  if (const Status status = check_rule(p); !status.ok()) {
+    return status;
+  }
+  const std::int64_t L = p.visibility.L;
+  const std::int64_t M = p.visibility.M;
+  bool fit = p.Dv > 0 && rows_fit(p.q, L, p.D) && rows_fit(p.k, M, p.D) && rows_fit(p.v, M, p.Dv) &&
+             rows_fit(p.out, L, p.Dv);
+  if constexpr (requires { p.dq; }) {
+    fit = fit && rows_fit(p.dout, L, p.Dv) && rows_fit(p.dq, L, p.D) && rows_fit(p.dk, M, p.D) &&
+          rows_fit(p.dv, M, p.Dv);
+  }
+  if (!fit) {
+    return Status::invalid("retrieval: a row_stride is smaller than the row");
+  }
+  if (p.update_steps < 1 || p.update_steps > kMostUpdateSteps || !(p.tolerance >= 0)) {
+    return Status::invalid("retrieval: update_steps must be 1 ... 2^20 and tolerance at least 0");
+  }
+  if (!(p.dropout.p >= 0 && p.dropout.p < 1)) {
+    return Status::invalid("retrieval: dropout of weights must be in [0, 1)");
+  }
+  if (p.variant < 0 || p.variant > 1) {
+    return Status::invalid("retrieval: variants are 0 and 1");
+  }
+  return {};
+}
+
+template <class T>
+T energy_of(const RetrievalEnergy& p, Row<T>& row) {
+  const T* x = p.q.head<T>(row.b, row.h) + row.i * p.q.row_stride;
+  row.gather();
+  if (row.all_count == 0) {
+    return 0;
+  }
+  row.weigh(x);
+  const double beta = static_cast<double>(row.beta);
+  const double half = static_cast<double>(row_dot(x, x, p.D)) / 2;
+  const T* scores = row.scratch.scores;
+  if (row.rule.kind == Separation::softmax) {
+    double longest = 0;
+    for (std::int64_t n = 0; n < row.count; ++n) {
+      const T* pattern = row.k + row.scratch.keys[n] * row.k_row;
+      longest = std::max(longest, static_cast<double>(row_dot(pattern, pattern, p.D)));
+    }
+    const double lse =
+        static_cast<double>(row.level.largest) + std::log(static_cast<double>(row.level.level));
+    return static_cast<T>(half - lse / beta + std::log(static_cast<double>(row.count)) / beta +
+                          longest / 2);
+  }
+  double reward = 0;  // P.s - Omega(P)
+  const double alpha = row.rule.alpha;
+  for (std::int64_t n = 0; n < row.count; ++n) {
+    const double weight = static_cast<double>(row.scratch.weights[n]);
+    if (weight != 0) {
+      reward += weight * static_cast<double>(scores[n]) -
+                (std::pow(weight, alpha) - weight) / (alpha * (alpha - 1));
+    }
+  }
+  return static_cast<T>(half - reward / beta);
+}
+
+}  // namespace
+
+std::int64_t retrieval_forward_workspace(const RetrievalForward& p, const CpuContext& context) {
+  return retrieval_rows_forward_workspace(p, context);
+}
+
+Status retrieval_forward(const RetrievalForward& p, const CpuContext& context) {
+  if (const Status status = check(p); !status.ok()) {
+    return status;
+  }
+  return dispatch_floating(p.dtype, [&]<class T>(T) {
+    retrieval_rows_forward(p, context);
+    return Status{};
+  });
+}
+
+std::int64_t retrieval_backward_workspace(const RetrievalBackward& p, const CpuContext& context) {
+  return retrieval_rows_backward_workspace(p, context);
+}
+
+Status retrieval_backward(const RetrievalBackward& p, const CpuContext& context) {
+  if (const Status status = check(p); !status.ok()) {
+    return status;
+  }
+  return dispatch_floating(p.dtype, [&]<class T>(T) {
+    retrieval_rows_backward(p, context);
+    return Status{};
+  });
+}
+
+std::int64_t retrieval_energy_workspace(const RetrievalEnergy& p, const CpuContext& context) {
+  const std::int64_t M = p.visibility.M;
+  return context.pool->threads() * whole_doubles(p.dtype == DType::f64
+                                                     ? RowScratch<double>::bytes(M)
+                                                     : RowScratch<float>::bytes(M));
+}
+
+Status retrieval_energy(const RetrievalEnergy& p, const CpuContext& context) {
+  if (const Status status = check_rule(p); !status.ok()) {
+    return status;
+  }
+  if (!rows_fit(p.q, p.visibility.L, p.D) || !rows_fit(p.k, p.visibility.M, p.D)) {
+    return Status::invalid("retrieval: a row_stride is smaller than the row");
+  }
+  if (p.separation.kind == Separation::polynomial || p.separation.normalise_all) {
+    return Status::invalid("retrieval: no energy is known for polynomial or dropped weights");
+  }
+  return dispatch_floating(p.dtype, [&]<class T>(T) {
+    const std::int64_t L = p.visibility.L;
+    const std::int64_t M = p.visibility.M;
+    for_ranges(context, p.B * p.H * L, 16, [&](std::int64_t begin, std::int64_t end) {
+      char* scratch = static_cast<char*>(p.workspace) +
+                      ThreadPool::thread_index() * whole_doubles(RowScratch<T>::bytes(M));
+      for (std::int64_t at = begin; at < end; ++at) {
+        const std::int64_t h = at / L % p.H;
+        const std::int64_t b = at / L / p.H;
+        Row<T> row{p.visibility,
+                   p.separation,
+                   head_rule<T>(p.separation, h),
+                   RowScratch<T>(scratch, M),
+                   b,
+                   h,
+                   at % L,
+                   static_cast<const T*>(p.beta)[h],
+                   p.k.head<T>(b, h),
+                   p.k.row_stride,
+                   p.D};
+        static_cast<T*>(p.energy)[at] = energy_of(p, row);
+      }
+    });
+    return Status{};
+  });
+}
+
+}  // namespace basin::kernels

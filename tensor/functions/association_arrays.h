@@ -1,0 +1,97 @@
+// Checked arrays of a retrieval in a layout the kernels take.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/association/heads.h"
+#include "tensor/check.h"
+#include "tensor/tensor.h"
+
+namespace basin::association {
+
+/// The tensor itself, or a copy whose innermost stride is 1: that is all the kernels ask for.
+inline Tensor head_layout(const Tensor& x) {
+  return x.size(-1) == 1 || x.strides()[3] == 1 ? x : x.contiguous();
+}
+
+inline kernels::HeadView view_of(const Tensor& x, const void* data) {
+  return {const_cast<void*>(data), x.strides()[0], x.strides()[1], x.strides()[2]};
+}
+inline kernels::HeadView input(const Tensor& x) { return view_of(x, x.raw()); }
+inline kernels::HeadView output(Tensor& x) { return view_of(x, x.mutable_raw()); }
+
+/// A (B,H,rows,width) tensor stored as (B,rows,H,width).
+inline Tensor empty_heads(std::int64_t B, std::int64_t H, std::int64_t rows, std::int64_t width,
+                          DType dtype) {
+  return Tensor::empty({B, rows, H, width}, dtype).transpose(1, 2);
+}
+
+/// q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv), beta (H) or undefined, key_lengths (B) i64 or undefined.
+struct Prepared {
+  Tensor q, k, v, beta, key_lengths;
+  std::int64_t B, H, L, M, D, Dv;
+
+  Prepared(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, const Tensor& beta_in,
+           const Tensor& lengths_in, const char* where) {
+    check_same_floating(where, q_in, k_in, v_in);
+    const auto same = [](const Tensor& a, const Tensor& b, int dim) {
+      return a.size(dim) == b.size(dim);
+    };
+    if (q_in.rank() != 4 || k_in.rank() != 4 || v_in.rank() != 4 || !same(q_in, k_in, 0) ||
+        !same(q_in, k_in, 1) || !same(q_in, k_in, 3) || !same(k_in, v_in, 0) ||
+        !same(k_in, v_in, 1) || !same(k_in, v_in, 2)) {
+      fail("[{}] needs q (B,H,L,D), k (B,H,M,D) and v (B,H,M,Dv); got {}, {} and {}", where,
+           describe(q_in), describe(k_in), describe(v_in));
+    }
+    q = head_layout(q_in);
+    k = head_layout(k_in);
+    v = head_layout(v_in);
+    B = q.size(0);
+    H = q.size(1);
+    L = q.size(2);
+    D = q.size(3);
+    M = k.size(2);
+    Dv = v.size(3);
+    if (beta_in.defined()) {
+      check_same_floating(where, q_in, beta_in);
+      if (!(beta_in.shape() == Shape{H})) {
+        fail("[{}] beta must have one entry per head, ({}); got {}", where, H, describe(beta_in));
+      }
+      beta = beta_in.contiguous();
+    }
+    if (lengths_in.defined()) {
+      if (!(lengths_in.shape() == Shape{B}) || lengths_in.dtype() != DType::i64) {
+        fail("[{}] key_lengths must be ({}) i64, got {}", where, B, describe(lengths_in));
+      }
+      key_lengths = lengths_in.contiguous();
+      const std::int64_t* length = key_lengths.data<std::int64_t>();
+      for (std::int64_t b = 0; b < B; ++b) {
+        if (length[b] < 0 || length[b] > M) {
+          fail("[{}] key length {} of batch item {} lies outside [0, {}]", where, length[b], b, M);
+        }
+      }
+    }
+  }
+
+  const std::int64_t* lengths() const {
+    return key_lengths.defined() ? key_lengths.data<std::int64_t>() : nullptr;
+  }
+
+  template <class Params>
+  void fill_in(Params& p, bool causal) const {
+    p.q = input(q);
+    p.k = input(k);
+    p.v = input(v);
+    p.key_lengths = lengths();
+    p.B = B;
+    p.H = H;
+    p.L = L;
+    p.M = M;
+    p.D = D;
+    p.Dv = Dv;
+    p.causal = causal;
+    p.dtype = q.dtype();
+  }
+};
+
+}  // namespace basin::association

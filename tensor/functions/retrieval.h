@@ -1,0 +1,45 @@
+// Retrieval with every option: any separation, visibility and number of steps.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/association/options.h"
+#include "tensor/tensor.h"
+
+namespace basin {
+
+/// q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv), any strides with innermost stride 1; beta (H). Of the
+/// options, beta, learned_beta, alpha, learned_alpha, random_draw and the separation `linear` say
+/// nothing here. key_lengths (B) i64 or undefined. mask (B or 1, H or 1, L, M) u8 or bool, or
+/// undefined: a key is visible where it is not 0 (and nothing else hides it).
+struct RetrievalInputs {
+  Tensor q, k, v, beta;
+  Tensor alpha;  ///< (H), each in (1, 2]: entmax only
+  Tensor key_lengths, mask;
+  AssociationOptions options;
+  std::uint64_t random_key = 0;   ///< of the random mask: the same key, the same mask
+  std::uint64_t dropout_key = 0;  ///< of the dropout of weights
+};
+
+struct RetrievalResult {
+  Tensor out;         ///< (B,H,L,Dv), stored as (B,L,H,Dv)
+  Tensor statistics;  ///< (B,H,L,3): see kernels::RetrievalForward
+  Tensor steps;       ///< (B,H,L) i64: the steps each query took, the read-out included
+};
+
+struct RetrievalGradients {
+  Tensor dq, dk, dv;
+  Tensor dbeta;   ///< (H)
+  Tensor dalpha;  ///< (H); entmax only
+};
+
+/// Throw Error for shapes, dtypes or options that do not fit.
+RetrievalResult retrieval(const RetrievalInputs&);
+RetrievalGradients retrieval_backward(const RetrievalInputs&, const RetrievalResult&,
+                                      const Tensor& dout);
+
+/// The energies (B,H,L) of the states q against the stored patterns k: see
+/// kernels::RetrievalEnergy. `v` is not used.
+Tensor retrieval_energy(const RetrievalInputs&);
+
+}  // namespace basin
