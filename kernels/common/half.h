@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/common/qualifiers.h"
+
 namespace basin::kernels {
 
 /// bfloat16: the upper half of an f32.
@@ -17,12 +19,12 @@ struct Float16 {
   std::uint16_t bits;
 };
 
-inline float to_float(BFloat16 value) {
+BASIN_HOST_DEVICE inline float to_float(BFloat16 value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
 }
 
 /// Rounds to nearest even; NaN stays NaN.
-inline BFloat16 to_bfloat16(float value) {
+BASIN_HOST_DEVICE inline BFloat16 to_bfloat16(float value) {
   std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   if ((bits & 0x7FFFFFFFu) > 0x7F800000u) {
     return {static_cast<std::uint16_t>((bits >> 16) | 0x0040u)};
@@ -31,7 +33,7 @@ inline BFloat16 to_bfloat16(float value) {
   return {static_cast<std::uint16_t>(bits >> 16)};
 }
 
-inline float to_float(Float16 value) {
+BASIN_HOST_DEVICE inline float to_float(Float16 value) {
   const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;
   const std::uint32_t exponent = (value.bits >> 10) & 0x1Fu;
   const std::uint32_t fraction = value.bits & 0x3FFu;
@@ -46,7 +48,7 @@ inline float to_float(Float16 value) {
 }
 
 /// Rounds to nearest even; values beyond 65504 become infinite; NaN stays NaN.
-inline Float16 to_float16(float value) {
+BASIN_HOST_DEVICE inline Float16 to_float16(float value) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7FFFFFFFu;
@@ -68,7 +70,7 @@ inline Float16 to_float16(float value) {
 /// The f32 next to `value` towards zero, with its last bit set if anything was cut off. Rounding
 /// this once more, to fewer bits, gives what rounding `value` directly would; two roundings to
 /// nearest would not (S. Boldo, G. Melquiond 2008).
-inline float round_to_odd(double value) {
+BASIN_HOST_DEVICE inline float round_to_odd(double value) {
   const float nearest = static_cast<float>(value);
   const double back = static_cast<double>(nearest);
   if (back == value || value != value) {
@@ -79,7 +81,11 @@ inline float round_to_odd(double value) {
   return std::bit_cast<float>(bits | 1u);
 }
 
-inline BFloat16 to_bfloat16(double value) { return to_bfloat16(round_to_odd(value)); }
-inline Float16 to_float16(double value) { return to_float16(round_to_odd(value)); }
+BASIN_HOST_DEVICE inline BFloat16 to_bfloat16(double value) {
+  return to_bfloat16(round_to_odd(value));
+}
+BASIN_HOST_DEVICE inline Float16 to_float16(double value) {
+  return to_float16(round_to_odd(value));
+}
 
 }  // namespace basin::kernels

@@ -39,9 +39,10 @@ KernelCase strided_case(const char* name, std::array<std::int64_t, 3> x_strides,
   KernelCase result;
   result.name = name;
   result.buffers = {{"x", Role::input, {kCount}}, {"y", Role::output, {kCount}}};
-  result.run = [x_strides, y_strides](void* const* d, DType dtype, int, const CpuContext& context) {
-    return copy(copy_of(d[0], dtype, x_strides, d[1], dtype, y_strides), context);
-  };
+  run_on_all_devices(
+      result, [x_strides, y_strides](void* const* d, DType dtype, const auto& context) {
+        return copy(copy_of(d[0], dtype, x_strides, d[1], dtype, y_strides), context);
+      });
   result.reference = [x_strides, y_strides](void* const* d) {
     for (std::int64_t i = 0; i < kExtents[0]; ++i) {
       for (std::int64_t j = 0; j < kExtents[1]; ++j) {
@@ -66,11 +67,11 @@ KernelCase conversion_case(const char* name, DType via, double (*rounded)(double
   if (via == DType::u8 || via == DType::boolean) {
     result.buffers[0].low = 0;  // a negative number has no unsigned value
   }
-  result.run = [via](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [via](void* const* d, DType dtype, const auto& context) {
     const Status status = copy(copy_of(d[0], dtype, kContiguous, d[2], via, kContiguous), context);
     return status.ok() ? copy(copy_of(d[2], via, kContiguous, d[1], dtype, kContiguous), context)
                        : status;
-  };
+  });
   result.reference = [rounded](void* const* d) {
     for (std::int64_t i = 0; i < kCount; ++i) {
       doubles(d[1])[i] = rounded(doubles(d[0])[i]);
@@ -96,9 +97,9 @@ KernelCase fill_case(std::int64_t count) {
   KernelCase result;
   result.name = std::to_string(count);
   result.buffers = {{"y", Role::output, {count}}};
-  result.run = [count](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [count](void* const* d, DType dtype, const auto& context) {
     return fill({d[0], count, -0.375, dtype}, context);
-  };
+  });
   result.reference = [count](void* const* d) { std::fill_n(doubles(d[0]), count, -0.375); };
   result.cost = {0, static_cast<double>(count), 0};
   return result;
@@ -140,7 +141,7 @@ const RegisterKernel fill_entry({"fill",
 KernelCase matrix_case(std::int64_t rows, std::int64_t cols, bool transposed) {
   KernelCase result;
   result.buffers = {{"x", Role::input, {rows, cols}}, {"y", Role::output, {rows, cols}}};
-  result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [=](void* const* d, DType dtype, const auto& context) {
     Copy p{};
     p.x = d[0];
     p.y = d[1];
@@ -154,7 +155,7 @@ KernelCase matrix_case(std::int64_t rows, std::int64_t cols, bool transposed) {
     p.x_dtype = dtype;
     p.y_dtype = dtype;
     return copy(p, context);
-  };
+  });
   result.reference = [=](void* const* d) {
     for (std::int64_t i = 0; i < rows; ++i) {
       for (std::int64_t j = 0; j < cols; ++j) {

@@ -75,6 +75,8 @@ struct BinaryForward {
   DType dtype;
 };
 Status binary_forward(const BinaryForward&, const CpuContext&);
+Status binary_forward(const BinaryForward&, const SimtContext&);
+Status binary_forward(const BinaryForward&, const CudaContext&);
 
 /// da = dy * op_a(a, b) and db = dy * op_b(a, b), both contiguous over the full extents (the
 /// caller sums over broadcast dimensions); a null da or db is skipped. dy is contiguous.
@@ -92,6 +94,8 @@ struct BinaryBackward {
   DType dtype;
 };
 Status binary_backward(const BinaryBackward&, const CpuContext&);
+Status binary_backward(const BinaryBackward&, const SimtContext&);
+Status binary_backward(const BinaryBackward&, const CudaContext&);
 
 /// y[i] = scale * x[i] + shift for contiguous x, f32 or f64. y may be x.
 struct Affine {
@@ -103,6 +107,8 @@ struct Affine {
   DType dtype;
 };
 Status affine(const Affine&, const CpuContext&);
+Status affine(const Affine&, const SimtContext&);
+Status affine(const Affine&, const CudaContext&);
 
 /// y = x with element strides on both sides and conversion between any two dtypes. Floats round to
 /// nearest even on the way to bf16 and f16, and are cut towards zero on the way to integers.
@@ -117,6 +123,8 @@ struct Copy {
   DType y_dtype;
 };
 Status copy(const Copy&, const CpuContext&);
+Status copy(const Copy&, const SimtContext&);
+Status copy(const Copy&, const CudaContext&);
 
 /// y[i] = value for `count` contiguous elements of any dtype.
 struct Fill {
@@ -126,5 +134,7 @@ struct Fill {
   DType dtype;
 };
 Status fill(const Fill&, const CpuContext&);
+Status fill(const Fill&, const SimtContext&);
+Status fill(const Fill&, const CudaContext&);
 
 }  // namespace basin::kernels

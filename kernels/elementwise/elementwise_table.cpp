@@ -174,7 +174,7 @@ KernelCase binary_forward_case(BinaryOp op, const Layout& layout) {
   result.buffers = {{"a", Role::input, {layout.a_count}, info(op).low, info(op).high},
                     {"b", Role::input, {layout.b_count}, info(op).low, info(op).high},
                     {"y", Role::output, {layout.count()}}};
-  result.run = [op, layout](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [op, layout](void* const* d, DType dtype, const auto& context) {
     BinaryForward p{};
     set_layout(p, layout);
     p.op = op;
@@ -183,7 +183,7 @@ KernelCase binary_forward_case(BinaryOp op, const Layout& layout) {
     p.y = d[2];
     p.dtype = dtype;
     return binary_forward(p, context);
-  };
+  });
   result.reference = [op, layout](void* const* d) {
     for_each_element(layout, [&](std::int64_t y, std::int64_t a, std::int64_t b) {
       doubles(d[2])[y] = value_of(op, doubles(d[0])[a], doubles(d[1])[b]);
@@ -206,7 +206,7 @@ KernelCase binary_backward_case(BinaryOp op, const Layout& layout) {
     separate(d, dtype, layout);
     return Status{};
   };
-  result.run = [op, layout](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [op, layout](void* const* d, DType dtype, const auto& context) {
     BinaryBackward p{};
     set_layout(p, layout);
     p.op = op;
@@ -217,7 +217,7 @@ KernelCase binary_backward_case(BinaryOp op, const Layout& layout) {
     p.db = d[4];
     p.dtype = dtype;
     return binary_backward(p, context);
-  };
+  });
   result.reference = [op, layout](void* const* d) {
     for_each_element(layout, [&](std::int64_t y, std::int64_t at_a, std::int64_t at_b) {
       const double a = doubles(d[0])[at_a];
@@ -236,9 +236,9 @@ KernelCase affine_case(std::int64_t count) {
   KernelCase result;
   result.name = std::to_string(count);
   result.buffers = {{"x", Role::input, {count}}, {"y", Role::output, {count}}};
-  result.run = [count](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [count](void* const* d, DType dtype, const auto& context) {
     return affine({d[0], d[1], count, 1.7, -0.3, dtype}, context);
-  };
+  });
   result.reference = [count](void* const* d) {
     for (std::int64_t i = 0; i < count; ++i) {
       doubles(d[1])[i] = 1.7 * doubles(d[0])[i] - 0.3;

@@ -13,15 +13,16 @@ namespace basin::kernels {
 using StrideRow = std::array<std::int64_t, kMaxRank>;
 
 /// The extents of N operands with dimensions merged wherever every operand allows it, so that a
-/// contiguous problem becomes one long row.
+/// contiguous problem becomes one long row. What nvcc compiles as well is always inlined, so that
+/// no name has two bodies.
 template <int N>
 struct StridedLoop {
   int rank = 0;
   std::array<std::int64_t, kMaxRank> extents{};
   std::array<StrideRow, N> strides{};
 
-  StridedLoop(int in_rank, const std::int64_t* in_extents,
-              const std::array<const std::int64_t*, N>& in_strides) {
+  [[gnu::always_inline]] StridedLoop(int in_rank, const std::int64_t* in_extents,
+                                     const std::array<const std::int64_t*, N>& in_strides) {
     for (int d = 0; d < in_rank; ++d) {
       const auto at = static_cast<std::size_t>(d);
       if (in_extents[d] == 1) {
@@ -47,9 +48,11 @@ struct StridedLoop {
     }
   }
 
-  std::int64_t row_length() const { return extents[static_cast<std::size_t>(rank - 1)]; }
+  [[gnu::always_inline]] std::int64_t row_length() const {
+    return extents[static_cast<std::size_t>(rank - 1)];
+  }
 
-  std::int64_t rows() const {
+  [[gnu::always_inline]] std::int64_t rows() const {
     std::int64_t product = 1;
     for (int d = 0; d + 1 < rank; ++d) {
       product *= extents[static_cast<std::size_t>(d)];
@@ -86,7 +89,7 @@ struct StridedLoop {
     });
   }
 
-  std::int64_t row_stride(std::size_t operand) const {
+  [[gnu::always_inline]] std::int64_t row_stride(std::size_t operand) const {
     return strides[operand][static_cast<std::size_t>(rank - 1)];
   }
 };

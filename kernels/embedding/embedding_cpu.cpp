@@ -35,6 +35,8 @@ Status embedding_forward(const EmbeddingForward& p, const CpuContext& context) {
   });
 }
 
+std::int64_t embedding_backward_workspace(const EmbeddingBackward&, const CpuContext&) { return 0; }
+
 Status embedding_backward(const EmbeddingBackward& p, const CpuContext& context) {
   if (const Status status = check_ids(p.ids, p.count, p.vocabulary); !status.ok()) {
     return status;

@@ -187,5 +187,23 @@ Status sum_of_squares(const SumOfSquares& p, const CpuContext& context) {
   return HWY_DYNAMIC_DISPATCH(sum_of_squares_target)(p, context);
 }
 
+Status sum_of_squares(const SumOfSquaresList& p, const CpuContext& context) {
+  double total = 0;
+  double* partials = p.partials;
+  for (std::int64_t n = 0; n < p.array_count; ++n) {
+    const NumberArray& array = p.arrays[n];
+    double squares = 0;
+    const Status status =
+        sum_of_squares(SumOfSquares{array.x, &squares, partials, array.count, p.dtype}, context);
+    if (!status.ok()) {
+      return status;
+    }
+    partials += sum_of_squares_partials(array.count);
+    total += squares;
+  }
+  *p.result = total;
+  return {};
+}
+
 }  // namespace basin::kernels
 #endif

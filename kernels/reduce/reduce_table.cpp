@@ -13,24 +13,23 @@ using Role = CaseBuffer::Role;
 struct Shape {
   std::int64_t outer, extent, inner;
 };
-// One element, a last axis, a first axis wider than one block of columns, a middle axis, an axis
-// longer than one piece.
-constexpr Shape kShapes[] = {{1, 1, 1}, {513, 67, 1}, {1, 131, 777}, {5, 33, 19}, {3, 20011, 1}};
+// One element, a last axis, a first axis wider than one block of columns, two middle axes, two axes
+// longer than one piece, of which one can be read in packs.
+constexpr Shape kShapes[] = {{1, 1, 1},   {513, 67, 1},  {1, 131, 777}, {5, 33, 19},
+                             {2, 600, 5}, {3, 20011, 1}, {3, 8192, 1}};
 
 KernelCase reduce_case(ReduceOp op, Shape s) {
   KernelCase result;
   result.name = extents_name({s.outer, s.extent, s.inner});
   result.buffers = {{"x", Role::input, {s.outer, s.extent, s.inner}, -2, 2},
-                    {"y", Role::output, {s.outer, s.inner}}};
+                    {"y", Role::output, {s.outer, s.inner}},
+                    workspace_bytes("workspace", reduce_workspace({op, nullptr, nullptr, s.outer,
+                                                                   s.extent, s.inner, DType::f32},
+                                                                  SimtContext{}))};
   result.buffers[1].integer = op == ReduceOp::argmax;
-  result.run = [op, s](void* const* d, DType dtype, int, const CpuContext& context) {
-    return reduce({op, d[0], d[1], s.outer, s.extent, s.inner, dtype}, context);
-  };
-  if (op == ReduceOp::sum) {
-    set_device_runs(result, [op, s](void* const* d, DType dtype, int, const auto& context) {
-      return reduce({op, d[0], d[1], s.outer, s.extent, s.inner, dtype}, context);
-    });
-  }
+  run_on_all_devices(result, [op, s](void* const* d, DType dtype, const auto& context) {
+    return reduce({op, d[0], d[1], s.outer, s.extent, s.inner, dtype, d[2]}, context);
+  });
   result.reference = [op, s](void* const* d) {
     for (std::int64_t o = 0; o < s.outer; ++o) {
       for (std::int64_t i = 0; i < s.inner; ++i) {
@@ -65,9 +64,9 @@ KernelCase sum_of_squares_case(std::int64_t count) {
                     {"partials", Role::workspace, {sum_of_squares_partials(count)}}};
   result.buffers[1].always_double = true;
   result.buffers[2].always_double = true;
-  result.run = [count](void* const* d, DType dtype, int, const CpuContext& context) {
-    return sum_of_squares({d[0], doubles(d[1]), doubles(d[2]), count, dtype}, context);
-  };
+  run_on_all_devices(result, [count](void* const* d, DType dtype, const auto& context) {
+    return sum_of_squares(SumOfSquares{d[0], doubles(d[1]), doubles(d[2]), count, dtype}, context);
+  });
   result.reference = [count](void* const* d) {
     double sum = 0;
     for (std::int64_t i = 0; i < count; ++i) {

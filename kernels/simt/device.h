@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -137,6 +138,13 @@ inline unsigned __reduce_xor_sync(unsigned mask, unsigned value,
                                   simt::Location at = simt::Location::current()) {
   return simt::exchange(simt::Collective::bit_xor, mask, value, 0, kWarpSize, at);
 }
+
+/// How many bits are set.
+inline int __popc(unsigned bits) { return std::popcount(bits); }
+
+/// a b and a + b, each rounded once: nvcc would make one instruction of both, and other bits.
+inline double __dmul_rn(double a, double b) { return a * b; }
+inline double __dadd_rn(double a, double b) { return a + b; }
 
 inline void __threadfence() { simt::memory_fence(); }
 inline void __threadfence_block() { simt::memory_fence(); }
