@@ -1,4 +1,5 @@
 #include <array>
+#include <type_traits>
 
 #include "kernels/common/dispatch.h"
 #include "kernels/elementwise/elementwise.h"
@@ -10,7 +11,7 @@
 #define HWY_TARGET_INCLUDE "kernels/elementwise/elementwise_cpu.cpp"
 #include <hwy/foreach_target.h>
 //
-#include <hwy/highway.h>
+#include "kernels/elementwise/vector_forms-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace basin::kernels::HWY_NAMESPACE {
@@ -56,8 +57,12 @@ Status unary_forward_target(const UnaryForward& p, const CpuContext& context) {
       const T* x = static_cast<const T*>(p.x);
       T* y = static_cast<T*>(p.y);
       for_ranges(context, p.count, kGrain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          y[i] = Op::value(x[i]);
+        if constexpr (VectorForm<Op>::exists && std::is_same_v<T, float>) {
+          vector_form_forward<VectorForm<Op>>(x + begin, y + begin, end - begin);
+        } else {
+          for (std::int64_t i = begin; i < end; ++i) {
+            y[i] = Op::value(x[i]);
+          }
         }
       });
       return Status{};
@@ -73,8 +78,13 @@ Status unary_backward_target(const UnaryBackward& p, const CpuContext& context) 
       const T* dy = static_cast<const T*>(p.dy);
       T* dx = static_cast<T*>(p.dx);
       for_ranges(context, p.count, kGrain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          dx[i] = dy[i] * Op::derivative(x[i], y[i]);
+        if constexpr (VectorForm<Op>::exists && std::is_same_v<T, float>) {
+          vector_form_backward<VectorForm<Op>>(x + begin, y + begin, dy + begin, dx + begin,
+                                               end - begin);
+        } else {
+          for (std::int64_t i = begin; i < end; ++i) {
+            dx[i] = dy[i] * Op::derivative(x[i], y[i]);
+          }
         }
       });
       return Status{};

@@ -67,6 +67,9 @@ Exponentials exponentials(UnaryOp op) {
   }
 }
 
+// How many of x and y the derivative reads.
+int read_by_derivative(UnaryOp op) { return op == UnaryOp::neg ? 0 : (op == UnaryOp::elu ? 2 : 1); }
+
 KernelCase unary_forward_case(UnaryOp op, std::int64_t count) {
   KernelCase result;
   result.name = info(op).name;
@@ -105,7 +108,7 @@ KernelCase unary_backward_case(UnaryOp op, std::int64_t count) {
     }
   };
   const auto n = static_cast<double>(count);
-  result.cost = {2 * n, 4 * n, n * exponentials(op).derivative};
+  result.cost = {2 * n, (2 + read_by_derivative(op)) * n, n * exponentials(op).derivative};
   return result;
 }
 
@@ -271,7 +274,7 @@ std::vector<KernelCase> binary_cases(KernelCase (*make)(BinaryOp, const Layout&)
 const RegisterKernel unary_forward_entry(
     {"unary_forward",
      "y = op(x), one case for each line of unary_table.inc",
-     {{1, "loop", "one contiguous loop, vectorised by the compiler"}},
+     {{1, "loop", "one contiguous loop: the compiler's vectors, or ours (vector_forms-inl.h)"}},
      [](const CpuContext&) { return unary_cases(unary_forward_case); },
      2e-6,
      1e-15});
@@ -280,7 +283,7 @@ const RegisterKernel unary_forward_entry(
 const RegisterKernel unary_backward_entry(
     {"unary_backward",
      "dx = dy op'(x), one case for each line of unary_table.inc",
-     {{1, "loop", "one contiguous loop, vectorised by the compiler"}},
+     {{1, "loop", "one contiguous loop: the compiler's vectors, or ours (vector_forms-inl.h)"}},
      [](const CpuContext&) { return unary_cases(unary_backward_case); },
      2e-6,
      1e-10});
