@@ -3,6 +3,7 @@
 #include "kernels/dropout/dropout.h"
 #include "kernels/embedding/embedding.h"
 #include "tensor/check.h"
+#include "tensor/workspace.h"
 
 namespace basin {
 
@@ -28,11 +29,16 @@ Tensor embedding_backward(const Tensor& ids, const Tensor& dy, std::int64_t voca
   const Tensor index = ids.contiguous();
   const Tensor gradient = dy.contiguous();
   Tensor dtable = Tensor::empty({vocabulary, dy.size(-1)}, dy.dtype());
-  check(
-      kernels::embedding_backward({index.data<std::int64_t>(), gradient.raw(), dtable.mutable_raw(),
-                                   ids.numel(), vocabulary, dy.size(-1), dy.dtype()},
-                                  cpu_context()),
-      "embedding_backward", ids, dy);
+  kernels::EmbeddingBackward p{index.data<std::int64_t>(),
+                               gradient.raw(),
+                               dtable.mutable_raw(),
+                               ids.numel(),
+                               vocabulary,
+                               dy.size(-1),
+                               dy.dtype()};
+  Workspace workspace(kernels::embedding_backward_workspace(p, cpu_context()));
+  p.workspace = workspace.data();
+  check(kernels::embedding_backward(p, cpu_context()), "embedding_backward", ids, dy);
   return dtable;
 }
 
