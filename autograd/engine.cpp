@@ -29,10 +29,9 @@ class RunningNames {
   const char* outer_;
 };
 
-// The gradient collected for a node so far. The first contribution is only borrowed, because the
-// same tensor may have gone to several inputs.
-struct Pending {
-  std::shared_ptr<Node> node;
+// The gradient collected for one result of a node so far. The first contribution is only borrowed,
+// because the same tensor may have gone to several inputs.
+struct Collected {
   Tensor gradient;
   bool owned = false;
 
@@ -45,6 +44,20 @@ struct Pending {
     } else {
       accumulate(gradient, contribution);
     }
+  }
+};
+
+struct Pending {
+  std::shared_ptr<Node> node;
+  std::vector<Collected> results;
+
+  // Undefined where nothing came.
+  std::vector<Tensor> gradients() const {
+    std::vector<Tensor> all;
+    for (const Collected& result : results) {
+      all.push_back(result.gradient);
+    }
+    return all;
   }
 };
 
@@ -92,9 +105,10 @@ void run_backward(const Variable& root, const Tensor& seed, bool retain_graph) {
     Pending& entry = pending[node.get()];
     if (entry.node == nullptr) {
       entry.node = node;
+      entry.results.resize(node->results());
       order.push(node.get());
     }
-    entry.add(gradient);
+    entry.results[to.result()].add(gradient);
   };
   contribute(root, first);
   while (!order.empty()) {
@@ -103,7 +117,7 @@ void run_backward(const Variable& root, const Tensor& seed, bool retain_graph) {
     const Pending entry = std::move(pending.extract(top).mapped());
     running = top->name();
     const ProfiledScope scope(top->name(), ProfilePhase::backward);
-    std::vector<Tensor> gradients = top->backward(entry.gradient);
+    std::vector<Tensor> gradients = top->backward(entry.gradients());
     const std::vector<Variable>& inputs = top->inputs();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i].requires_grad() || !gradients[i].defined()) {

@@ -69,10 +69,13 @@ std::string to_graphviz(const Variable& root,
       "digraph graph_of_operations {\n  rankdir=TB;\n  node [fontname=\"sans-serif\"];\n";
   for (std::size_t n = 0; n < nodes.size(); ++n) {
     number[nodes[n]] = n;
+    std::string shapes;
+    for (std::size_t result = 0; result < nodes[n]->results(); ++result) {
+      shapes += (result == 0 ? "" : ", ") + to_string(nodes[n]->shape(result));
+    }
     out += fmt::format(
         "  op{} [shape=box, label={}];\n", n,
-        dot_string(fmt::format("{}\n{} {}", nodes[n]->name(), to_string(nodes[n]->shape()),
-                               name_of(nodes[n]->dtype()))));
+        dot_string(fmt::format("{}\n{} {}", nodes[n]->name(), shapes, name_of(nodes[n]->dtype()))));
   }
   std::vector<Variable> leaves;
   for (std::size_t n = 0; n < nodes.size(); ++n) {

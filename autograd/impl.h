@@ -13,6 +13,7 @@ struct Variable::Impl {
   bool owns_grad = false;  // grad belongs to this variable alone, so it may be added to in place
   bool requires_grad = false;
   std::shared_ptr<Node> node;
+  std::size_t result = 0;  // which result of the node this is
 };
 
 }  // namespace basin

@@ -23,14 +23,17 @@ thread_local std::vector<Variable>* graveyard = nullptr;
 
 }  // namespace
 
-Node::Node(const char* name, std::vector<Variable> inputs, const Tensor& value,
-           BackwardFunction backward)
+Node::Node(const char* name, std::vector<Variable> inputs, std::span<const Tensor> values,
+           BackwardOfSeveral backward)
     : name_(name),
       sequence_(next_sequence.fetch_add(1, std::memory_order_relaxed)),
       inputs_(std::move(inputs)),
-      shape_(value.shape()),
-      dtype_(value.dtype()),
-      backward_(std::move(backward)) {}
+      dtype_(values.front().dtype()),
+      backward_(std::move(backward)) {
+  for (const Tensor& value : values) {
+    shapes_.push_back(value.shape());
+  }
+}
 
 Node::~Node() {
   const auto bury = [this](std::vector<Variable>& into) {
@@ -51,7 +54,7 @@ Node::~Node() {
   graveyard = nullptr;
 }
 
-std::vector<Tensor> Node::backward(const Tensor& dy) const {
+std::vector<Tensor> Node::backward(std::span<const Tensor> dys) const {
   if (released()) {
     fail(
         "[{}] backward() a second time through a graph that was freed; pass retain_graph = true "
@@ -64,7 +67,7 @@ std::vector<Tensor> Node::backward(const Tensor& dy) const {
     needed[i] = inputs_[i].requires_grad();
   }
   std::vector<Tensor> gradients =
-      backward_(dy, std::span<const bool>(needed.get(), inputs_.size()));
+      backward_(dys, std::span<const bool>(needed.get(), inputs_.size()));
   for (const Tensor& gradient : gradients) {
     check_anomaly(name_, "a gradient in its backward pass", gradient, inputs_);
   }
@@ -92,15 +95,32 @@ bool records_gradients(const std::vector<Variable>& inputs) {
 
 Variable record(const char* name, std::vector<Variable> inputs, Tensor value,
                 BackwardFunction backward) {
-  check_anomaly(name, "its result", value, inputs);
+  return record_several(name, std::move(inputs), {std::move(value)},
+                        [backward = std::move(backward)](std::span<const Tensor> dys,
+                                                         std::span<const bool> needed) {
+                          return backward(dys[0], needed);
+                        })
+      .front();
+}
+
+std::vector<Variable> record_several(const char* name, std::vector<Variable> inputs,
+                                     std::vector<Tensor> values, BackwardOfSeveral backward) {
+  for (const Tensor& value : values) {
+    check_anomaly(name, "its result", value, inputs);
+  }
   profile_forward(name);
   const bool wanted = records_gradients(inputs);
-  Variable result(std::move(value), wanted);
+  std::shared_ptr<Node> node;
   if (wanted) {
-    result.impl_->node =
-        std::make_shared<Node>(name, std::move(inputs), result.value(), std::move(backward));
+    node = std::make_shared<Node>(name, std::move(inputs), values, std::move(backward));
   }
-  return result;
+  std::vector<Variable> results;
+  for (Tensor& value : values) {
+    Variable& result = results.emplace_back(std::move(value), wanted);
+    result.impl_->node = node;
+    result.impl_->result = results.size() - 1;
+  }
+  return results;
 }
 
 const Tensor& Saved::get() const {

@@ -17,10 +17,15 @@ namespace basin {
 using BackwardFunction =
     std::function<std::vector<Tensor>(const Tensor& dy, std::span<const bool> needed)>;
 
+/// The same for an operation of several results: `dys[n]` is the gradient of result n, undefined if
+/// nothing came for it. At least one is defined.
+using BackwardOfSeveral =
+    std::function<std::vector<Tensor>(std::span<const Tensor> dys, std::span<const bool> needed)>;
+
 class Node {
  public:
-  Node(const char* name, std::vector<Variable> inputs, const Tensor& value,
-       BackwardFunction backward);
+  Node(const char* name, std::vector<Variable> inputs, std::span<const Tensor> values,
+       BackwardOfSeveral backward);
   /// Chains of any length are taken apart without recursion.
   ~Node();
   Node(const Node&) = delete;
@@ -30,12 +35,13 @@ class Node {
   /// Rises with every recorded node: an input always has a smaller number than the result.
   std::uint64_t sequence() const { return sequence_; }
   const std::vector<Variable>& inputs() const { return inputs_; }
-  const Shape& shape() const { return shape_; }
-  DType dtype() const { return dtype_; }
+  std::size_t results() const { return shapes_.size(); }
+  const Shape& shape(std::size_t result = 0) const { return shapes_.at(result); }
+  DType dtype() const { return dtype_; }  ///< of every result
   bool released() const { return backward_ == nullptr; }
 
   /// The gradients of the inputs, each checked for the shape and dtype of its input.
-  std::vector<Tensor> backward(const Tensor& dy) const;
+  std::vector<Tensor> backward(std::span<const Tensor> dys) const;
 
   /// Frees what the backward function holds.
   void release() { backward_ = nullptr; }
@@ -44,9 +50,9 @@ class Node {
   const char* name_;
   std::uint64_t sequence_;
   std::vector<Variable> inputs_;
-  Shape shape_;
+  std::vector<Shape> shapes_;
   DType dtype_;
-  BackwardFunction backward_;
+  BackwardOfSeveral backward_;
 };
 
 /// Whether record() would keep an operation on these inputs for a backward pass.
@@ -56,6 +62,11 @@ bool records_gradients(const std::vector<Variable>& inputs);
 /// any input requires a gradient (undefined inputs do not), else a plain leaf.
 Variable record(const char* name, std::vector<Variable> inputs, Tensor value,
                 BackwardFunction backward);
+
+/// The results of an operation that has several, of one dtype: one node that all of them share. It
+/// runs once, when the gradients of all results that were used are there.
+std::vector<Variable> record_several(const char* name, std::vector<Variable> inputs,
+                                     std::vector<Tensor> values, BackwardOfSeveral backward);
 
 /// A tensor kept for the backward pass, with the version it had. get() throws Error naming the
 /// operation if it was written to since.

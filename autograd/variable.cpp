@@ -47,6 +47,8 @@ const std::shared_ptr<Node>& Variable::node() const {
   return defined() ? impl_->node : none;
 }
 
+std::size_t Variable::result() const { return defined() ? impl_->result : 0; }
+
 const Tensor& Variable::grad() const {
   (void)value();
   return impl_->grad;

@@ -33,6 +33,8 @@ class Variable {
   bool requires_grad() const;
   /// Null for a leaf.
   const std::shared_ptr<Node>& node() const;
+  /// Which result of node() this is; 0 for a leaf.
+  std::size_t result() const;
 
   /// The sum of all gradients since the last clear_grad(); undefined before the first. Leaves only.
   const Tensor& grad() const;
@@ -51,8 +53,9 @@ class Variable {
 
  private:
   friend class Node;
-  friend Variable record(const char*, std::vector<Variable>, Tensor,
-                         std::function<std::vector<Tensor>(const Tensor&, std::span<const bool>)>);
+  friend std::vector<Variable> record_several(
+      const char*, std::vector<Variable>, std::vector<Tensor>,
+      std::function<std::vector<Tensor>(std::span<const Tensor>, std::span<const bool>)>);
   struct Impl;
   explicit Variable(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<Impl> impl_;

@@ -193,6 +193,59 @@ TEST(Engine, DoesNotAddIntoTheFirstGradientWhichOthersMayHold) {
   EXPECT_EQ(first.to_vector<double>(), std::vector<double>(2, 3.0));
 }
 
+// 2x and 3x from one node; the log says which gradients came.
+std::vector<Variable> doubled_and_tripled(const Variable& x, Log& log) {
+  return record_several(
+      "both", {x}, {affine(x.value(), 2.0, 0.0), affine(x.value(), 3.0, 0.0)},
+      [&log](std::span<const Tensor> dys, auto) {
+        log.emplace_back(std::string(dys[0].defined() ? "2" : "-") +
+                         (dys[1].defined() ? "3" : "-"));
+        Tensor dx = Tensor::zeros({1}, DType::f64);
+        dx = dys[0].defined() ? add(dx, affine(dys[0], 2.0, 0.0)) : dx;
+        return std::vector{dys[1].defined() ? add(dx, affine(dys[1], 3.0, 0.0)) : dx};
+      });
+}
+
+TEST(Engine, RunsANodeOfTwoResultsOnceWhenBothGradientsAreThere) {
+  Log log;
+  const Variable x = leaf({1}, 1.0);
+  const std::vector<Variable> both = doubled_and_tripled(x, log);
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_EQ(both[0].node(), both[1].node());
+  EXPECT_EQ(both[0].node()->results(), 2u);
+  EXPECT_EQ(both[0].result(), 0u);
+  EXPECT_EQ(both[1].result(), 1u);
+  // 6 (2x)(3x)(3x): the second result has two uses.
+  sum(mul(mul(both[0], both[1]), both[1])).backward();
+  EXPECT_EQ(log, Log{"23"});
+  EXPECT_EQ(grad_of(x), std::vector<double>{3 * 18.0});
+}
+
+TEST(Engine, TellsANodeWhichResultsHadNoPart) {
+  for (const std::size_t used : {0u, 1u}) {
+    Log log;
+    const Variable x = leaf({1}, 1.0);
+    const std::vector<Variable> both = doubled_and_tripled(x, log);
+    both[used].backward();
+    EXPECT_EQ(log, Log{used == 0 ? "2-" : "-3"});
+    EXPECT_EQ(grad_of(x), std::vector<double>{used == 0 ? 2.0 : 3.0});
+    EXPECT_TRUE(refuses<Error>([&] { both[1 - used].backward(); }, {"[both]", "second time"}));
+  }
+}
+
+TEST(Engine, KeepsANodeOfTwoResultsForAsLongAsOneOfThemLives) {
+  Log log;
+  const Variable x = leaf({1}, 1.0);
+  const Variable second = doubled_and_tripled(x, log)[1];
+  second.backward({}, true);
+  second.backward();
+  EXPECT_EQ(grad_of(x), std::vector<double>{6.0});
+  const NoGrad no_grad;
+  for (const Variable& constant : doubled_and_tripled(x, log)) {
+    EXPECT_EQ(constant.node(), nullptr);
+  }
+}
+
 TEST(Engine, GivesALeafItsSeed) {
   const Variable x = leaf({1}, 4.0);
   x.backward();
