@@ -47,8 +47,16 @@ Variable mean(const Variable& x);
 
 Variable matmul(const Variable& a, const Variable& b);
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias);
+/// gelu(linear(x, weight, bias)) in one pass each way; bias may be undefined.
+Variable linear_gelu(const Variable& x, const Variable& weight, const Variable& bias);
 Variable softmax(const Variable& x);
 Variable layer_norm(const Variable& x, const Variable& weight, const Variable& bias, double eps);
+/// sum = x + residual, of one shape, and layer_norm(sum, weight, bias, eps), in one pass each way.
+struct SumAndNorm {
+  Variable sum, normalised;
+};
+SumAndNorm add_layer_norm(const Variable& x, const Variable& residual, const Variable& weight,
+                          const Variable& bias, double eps);
 Variable embedding(const Variable& table, const Tensor& ids);
 Variable dropout(const Variable& x, double p, std::uint64_t key, std::uint64_t stream);
 /// The mean over rows whose target is not ignore_index, shape ().

@@ -73,8 +73,9 @@ Block::Block(const BackboneOptions& o, Rng& rng, Rng& dropout_rng)
 }
 
 Variable Block::forward(const Variable& x, const Tensor& lengths) const {
-  const Variable mixed = add(x, dropout_.forward(mix_->forward(norm1_.forward(x), lengths)));
-  return add(mixed, dropout_.forward(mlp_.forward(norm2_.forward(mixed))));
+  const auto [mixed, normalised] =
+      norm2_.forward_sum(x, dropout_.forward(mix_->forward(norm1_.forward(x), lengths)));
+  return add(mixed, dropout_.forward(mlp_.forward(normalised)));
 }
 
 Backbone::Backbone(const BackboneOptions& o, Rng& rng, Rng& dropout_rng)

@@ -59,7 +59,8 @@ const BackboneKind& backbone_kind(const std::string& name);
 /// Throws Error if a replacement has no meaning for the kind (a beta for the rnn).
 AssociationOptions association_options(const BackboneOptions&);
 
-/// x + dropout(mix(norm1(x))), then x + dropout(mlp(norm2(x))).
+/// x + dropout(mix(norm1(x))), then x + dropout(mlp(norm2(x))). The first sum and norm2 are one
+/// operation.
 class Block final : public Module {
  public:
   Block(const BackboneOptions& options, Rng& rng, Rng& dropout_rng);

@@ -10,6 +10,7 @@
 #define HWY_TARGET_INCLUDE "kernels/gemm/gemm_simd.cpp"
 #include <hwy/foreach_target.h>
 //
+#include "kernels/simd/gelu-inl.h"
 #include "kernels/simd/product-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -66,9 +67,10 @@ struct Block {
   std::int64_t batch, row, rows, column, columns, begin, end;
 };
 
+// y, unless null, lies like c and becomes gelu(c).
 template <class T>
 void multiply_block(const Gemm& p, const Block& block, T* c, std::int64_t c_row,
-                    const Update<T>& first, T* packed) {
+                    const Update<T>& first, T* packed, T* y = nullptr) {
   const T* a = static_cast<const T*>(p.a) + block.batch * p.a_batch_stride;
   const T* b = static_cast<const T*>(p.b) + block.batch * p.b_batch_stride;
   const Left<T> left =
@@ -83,14 +85,20 @@ void multiply_block(const Gemm& p, const Block& block, T* c, std::int64_t c_row,
     const Update<T> update =
         k == block.begin ? first : Update<T>{static_cast<T>(p.alpha), T(1), nullptr};
     for (std::int64_t r = 0; r < block.rows; r += kRows) {
-      product(std::min(kRows, block.rows - r), block.columns, depth, left.at(r, k),
-              Packed<T>::of(packed, depth), c + r * c_row, c_row, update);
+      const std::int64_t rows = std::min(kRows, block.rows - r);
+      product(rows, block.columns, depth, left.at(r, k), Packed<T>::of(packed, depth),
+              c + r * c_row, c_row, update);
+      if (y != nullptr && k + depth == block.end) {
+        for (std::int64_t row = r; row < r + rows; ++row) {
+          gelu_row(c + row * c_row, y + row * c_row, block.columns);
+        }
+      }
     }
   }
 }
 
 template <class T>
-void gemm_blocks(const Gemm& p, const CpuContext& context) {
+void gemm_blocks(const Gemm& p, T* y, const CpuContext& context) {
   const Cuts cuts(p);
   T* partial = static_cast<T*>(p.workspace);
   T* scratch = partial + cuts.partial(p);
@@ -108,13 +116,11 @@ void gemm_blocks(const Gemm& p, const CpuContext& context) {
     T* packed = scratch + ThreadPool::thread_index() * cuts.packed<T>(p);
     if (part == 0) {
       const T* bias = static_cast<const T*>(p.bias);
-      multiply_block(
-          p, block,
-          static_cast<T*>(p.c) + block.batch * p.c_batch_stride + block.row * p.ldc + block.column,
-          p.ldc,
-          Update<T>{static_cast<T>(p.alpha), static_cast<T>(p.beta),
-                    bias == nullptr ? nullptr : bias + block.column},
-          packed);
+      const std::int64_t at = block.batch * p.c_batch_stride + block.row * p.ldc + block.column;
+      multiply_block(p, block, static_cast<T*>(p.c) + at, p.ldc,
+                     Update<T>{static_cast<T>(p.alpha), static_cast<T>(p.beta),
+                               bias == nullptr ? nullptr : bias + block.column},
+                     packed, y == nullptr ? nullptr : y + at);
     } else {
       T* c = partial + ((part - 1) * p.batch + block.batch) * p.m * p.n;
       multiply_block(p, block, c + block.row * p.n + block.column, p.n,
@@ -138,11 +144,11 @@ void gemm_blocks(const Gemm& p, const CpuContext& context) {
              });
 }
 
-void gemm_target(const Gemm& p, const CpuContext& context) {
+void gemm_target(const Gemm& p, void* y, const CpuContext& context) {
   if (p.dtype == DType::f64) {
-    gemm_blocks<double>(p, context);
+    gemm_blocks<double>(p, static_cast<double*>(y), context);
   } else {
-    gemm_blocks<float>(p, context);
+    gemm_blocks<float>(p, static_cast<float*>(y), context);
   }
 }
 
@@ -164,7 +170,11 @@ HWY_EXPORT(gemm_target);
 HWY_EXPORT(workspace_target);
 
 void gemm_simd(const Gemm& p, const CpuContext& context) {
-  HWY_DYNAMIC_DISPATCH(gemm_target)(p, context);
+  HWY_DYNAMIC_DISPATCH(gemm_target)(p, nullptr, context);
+}
+
+void gemm_simd_gelu(const Gemm& p, void* y, const CpuContext& context) {
+  HWY_DYNAMIC_DISPATCH(gemm_target)(p, y, context);
 }
 
 std::int64_t gemm_simd_workspace(const Gemm& p, const CpuContext& context) {

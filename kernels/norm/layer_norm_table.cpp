@@ -1,30 +1,18 @@
-#include <cmath>
-
 #include "kernels/norm/layer_norm.h"
+#include "kernels/norm/norm_reference.h"
 #include "kernels/table/kernel_table.h"
+#include "kernels/table/reference.h"
 
 namespace basin::kernels {
 
 namespace {
 
 using Role = CaseBuffer::Role;
-constexpr double kEps = 1e-5;
 
 struct Shape {
   std::int64_t rows, cols;
 };
 constexpr Shape kShapes[] = {{1, 1}, {3, 7}, {5, 33}, {130, 64}, {67, 257}};
-
-// The definition for one row: mean and 1 / sqrt(biased variance + eps).
-void statistics(const double* x, std::int64_t cols, double& mean, double& rstd) {
-  mean = 0;
-  for (std::int64_t c = 0; c < cols; ++c) mean += x[c] / static_cast<double>(cols);
-  double variance = 0;
-  for (std::int64_t c = 0; c < cols; ++c) {
-    variance += (x[c] - mean) * (x[c] - mean) / static_cast<double>(cols);
-  }
-  rstd = 1 / std::sqrt(variance + kEps);
-}
 
 KernelCase forward_case(Shape s) {
   KernelCase result;
@@ -37,21 +25,12 @@ KernelCase forward_case(Shape s) {
                     {"rstd", Role::output, {s.rows}}};
   run_on_all_devices(result, [s](void* const* d, DType dtype, const auto& context) {
     return layer_norm_forward(
-        {d[0], d[1], d[2], d[3], d[4], d[5], s.rows, s.cols, s.cols, s.cols, kEps, dtype}, context);
+        {d[0], d[1], d[2], d[3], d[4], d[5], s.rows, s.cols, s.cols, s.cols, kNormEps, dtype},
+        context);
   });
   result.reference = [s](void* const* d) {
-    const auto* x = static_cast<const double*>(d[0]);
-    const auto* weight = static_cast<const double*>(d[1]);
-    const auto* bias = static_cast<const double*>(d[2]);
-    for (std::int64_t r = 0; r < s.rows; ++r) {
-      double& mean = static_cast<double*>(d[4])[r];
-      double& rstd = static_cast<double*>(d[5])[r];
-      statistics(x + r * s.cols, s.cols, mean, rstd);
-      for (std::int64_t c = 0; c < s.cols; ++c) {
-        const std::int64_t at = r * s.cols + c;
-        static_cast<double*>(d[3])[at] = (x[at] - mean) * rstd * weight[c] + bias[c];
-      }
-    }
+    reference_layer_norm(doubles(d[0]), doubles(d[1]), doubles(d[2]), doubles(d[3]), doubles(d[4]),
+                         doubles(d[5]), s.rows, s.cols);
   };
   const double n = static_cast<double>(s.rows * s.cols);
   result.cost = {8 * n, 2 * n + 2 * static_cast<double>(s.cols), 0};
@@ -74,7 +53,7 @@ KernelCase backward_case(Shape s) {
   result.buffers.back().always_double = true;
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
     return layer_norm_forward(
-        {d[0], d[1], nullptr, d[3], d[4], d[5], s.rows, s.cols, s.cols, s.cols, kEps, dtype},
+        {d[0], d[1], nullptr, d[3], d[4], d[5], s.rows, s.cols, s.cols, s.cols, kNormEps, dtype},
         context);
   };
   run_on_all_devices(result, [s](void* const* d, DType dtype, const auto& context) {
@@ -83,33 +62,8 @@ KernelCase backward_case(Shape s) {
                                context);
   });
   result.reference = [s](void* const* d) {
-    const auto* x = static_cast<const double*>(d[0]);
-    const auto* weight = static_cast<const double*>(d[1]);
-    const auto* dy = static_cast<const double*>(d[2]);
-    auto* dx = static_cast<double*>(d[6]);
-    auto* dweight = static_cast<double*>(d[7]);
-    auto* dbias = static_cast<double*>(d[8]);
-    for (std::int64_t c = 0; c < s.cols; ++c) dweight[c] = dbias[c] = 0;
-    for (std::int64_t r = 0; r < s.rows; ++r) {
-      double mean = 0;
-      double rstd = 0;
-      statistics(x + r * s.cols, s.cols, mean, rstd);
-      double mean_g = 0;
-      double mean_gx = 0;
-      for (std::int64_t c = 0; c < s.cols; ++c) {
-        const std::int64_t at = r * s.cols + c;
-        const double normal = (x[at] - mean) * rstd;
-        mean_g += dy[at] * weight[c] / static_cast<double>(s.cols);
-        mean_gx += dy[at] * weight[c] * normal / static_cast<double>(s.cols);
-        dweight[c] += dy[at] * normal;
-        dbias[c] += dy[at];
-      }
-      for (std::int64_t c = 0; c < s.cols; ++c) {
-        const std::int64_t at = r * s.cols + c;
-        const double normal = (x[at] - mean) * rstd;
-        dx[at] = rstd * (dy[at] * weight[c] - mean_g - normal * mean_gx);
-      }
-    }
+    reference_layer_norm_backward(doubles(d[0]), doubles(d[1]), doubles(d[2]), doubles(d[6]),
+                                  doubles(d[7]), doubles(d[8]), s.rows, s.cols);
   };
   const double n = static_cast<double>(s.rows * s.cols);
   result.cost = {14 * n, 3 * n + 3 * static_cast<double>(s.cols), 0};

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "autograd/operations.h"
 #include "tensor/error.h"
 
 namespace basin::nn {
@@ -20,6 +19,8 @@ Linear::Linear(std::int64_t in, std::int64_t out, Rng& rng, DType dtype, bool wi
 
 Variable Linear::forward(const Variable& x) const { return linear(x, weight_, bias_); }
 
+Variable Linear::forward_gelu(const Variable& x) const { return linear_gelu(x, weight_, bias_); }
+
 Embedding::Embedding(std::int64_t vocabulary, std::int64_t width, Rng& rng, DType dtype,
                      double deviation) {
   if (vocabulary < 1 || width < 1) {
@@ -36,6 +37,10 @@ LayerNorm::LayerNorm(std::int64_t width, DType dtype, double eps) : eps_(eps) {
 }
 
 Variable LayerNorm::forward(const Variable& x) const { return layer_norm(x, weight_, bias_, eps_); }
+
+SumAndNorm LayerNorm::forward_sum(const Variable& x, const Variable& residual) const {
+  return add_layer_norm(x, residual, weight_, bias_, eps_);
+}
 
 Dropout::Dropout(double p, Rng& rng) : p_(p), rng_(rng) {
   if (!(p >= 0.0 && p < 1.0)) {
@@ -56,6 +61,6 @@ Mlp::Mlp(std::int64_t width, std::int64_t hidden, Rng& rng, DType dtype)
   add_module("down", down_);
 }
 
-Variable Mlp::forward(const Variable& x) const { return down_.forward(gelu(up_.forward(x))); }
+Variable Mlp::forward(const Variable& x) const { return down_.forward(up_.forward_gelu(x)); }
 
 }  // namespace basin::nn

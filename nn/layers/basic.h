@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "autograd/operations.h"
 #include "nn/module.h"
 #include "tensor/rng.h"
 
@@ -14,6 +15,8 @@ class Linear final : public Module {
  public:
   Linear(std::int64_t in, std::int64_t out, Rng& rng, DType dtype, bool with_bias = true);
   Variable forward(const Variable& x) const;
+  /// gelu(forward(x)), in one pass.
+  Variable forward_gelu(const Variable& x) const;
 
  private:
   Variable weight_, bias_;
@@ -37,6 +40,8 @@ class LayerNorm final : public Module {
  public:
   LayerNorm(std::int64_t width, DType dtype, double eps = 1e-5);
   Variable forward(const Variable& x) const;
+  /// x + residual, and forward() of that, in one pass.
+  SumAndNorm forward_sum(const Variable& x, const Variable& residual) const;
 
  private:
   Variable weight_, bias_;

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "kernels/norm/add_layer_norm.h"
 #include "kernels/norm/layer_norm.h"
 #include "kernels/softmax/softmax.h"
 #include "tensor/check.h"
@@ -13,6 +14,18 @@ namespace {
 struct Rows {
   std::int64_t rows, cols;
 };
+
+void check_weights(const Tensor& x, const Tensor& weight, const Tensor& bias, const char* where) {
+  for (const Tensor* operand : {&weight, &bias}) {
+    if (operand->defined()) {
+      check_same_floating(where, x, *operand);
+      if (!(operand->shape() == Shape{x.size(-1)}) || !operand->is_contiguous()) {
+        fail("[{}] weight and bias must be contiguous ({}), got {}", where, x.size(-1),
+             describe(*operand));
+      }
+    }
+  }
+}
 
 Rows rows_of(const Tensor& x, const char* where) {
   if (x.rank() < 1) {
@@ -50,15 +63,7 @@ Tensor softmax_backward(const Tensor& y, const Tensor& dy) {
 LayerNormResult layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
   check_same_floating("layer_norm", x);
   const auto [rows, cols] = rows_of(x, "layer_norm");
-  for (const Tensor* operand : {&weight, &bias}) {
-    if (operand->defined()) {
-      check_same_floating("layer_norm", x, *operand);
-      if (!(operand->shape() == Shape{cols}) || !operand->is_contiguous()) {
-        fail("[layer_norm] weight and bias must be contiguous ({}), got {}", cols,
-             describe(*operand));
-      }
-    }
-  }
+  check_weights(x, weight, bias, "layer_norm");
   const Tensor source = x.contiguous();
   LayerNormResult result{Tensor::empty(x.shape(), x.dtype()), Tensor::empty({rows}, x.dtype()),
                          Tensor::empty({rows}, x.dtype())};
@@ -102,6 +107,66 @@ LayerNormGradients layer_norm_backward(const Tensor& x, const Tensor& weight, co
     p.workspace = workspace.mutable_data<double>();
   }
   check(kernels::layer_norm_backward(p, cpu_context()), "layer_norm_backward", x, dy);
+  return result;
+}
+
+AddLayerNormResult add_layer_norm(const Tensor& x, const Tensor& residual, const Tensor& weight,
+                                  const Tensor& bias, double eps) {
+  check_same_floating("add_layer_norm", x, residual);
+  const auto [rows, cols] = rows_of(x, "add_layer_norm");
+  if (!(x.shape() == residual.shape())) {
+    fail("[add_layer_norm] x and residual must have one shape, got {} and {}", describe(x),
+         describe(residual));
+  }
+  check_weights(x, weight, bias, "add_layer_norm");
+  const Tensor first = x.contiguous();
+  const Tensor second = residual.contiguous();
+  AddLayerNormResult result{Tensor::empty(x.shape(), x.dtype()),
+                            Tensor::empty(x.shape(), x.dtype()), Tensor::empty({rows}, x.dtype()),
+                            Tensor::empty({rows}, x.dtype())};
+  check(
+      kernels::add_layer_norm_forward(
+          {first.raw(), second.raw(), weight.defined() ? weight.raw() : nullptr,
+           bias.defined() ? bias.raw() : nullptr, result.sum.mutable_raw(), result.y.mutable_raw(),
+           result.mean.mutable_raw(), result.rstd.mutable_raw(), rows, cols, eps, x.dtype()},
+          cpu_context()),
+      "add_layer_norm", x, residual);
+  return result;
+}
+
+LayerNormGradients add_layer_norm_backward(const Tensor& sum, const Tensor& weight,
+                                           const Tensor& mean, const Tensor& rstd,
+                                           const Tensor& dsum, const Tensor& dy, bool need_x,
+                                           bool need_weights) {
+  check_same_floating("add_layer_norm_backward", sum, dy);
+  const auto [rows, cols] = rows_of(sum, "add_layer_norm_backward");
+  const Tensor gradient = dy.contiguous();
+  const Tensor more = dsum.defined() ? dsum.contiguous() : Tensor();
+  LayerNormGradients result;
+  kernels::AddLayerNormBackward p{};
+  p.sum = sum.raw();
+  p.weight = weight.defined() ? weight.raw() : nullptr;
+  p.mean = mean.raw();
+  p.rstd = rstd.raw();
+  p.dsum = more.defined() ? more.raw() : nullptr;
+  p.dy = gradient.raw();
+  p.rows = rows;
+  p.cols = cols;
+  p.dtype = sum.dtype();
+  Tensor workspace;
+  if (need_x) {
+    result.dx = Tensor::empty(sum.shape(), sum.dtype());
+    p.dx = result.dx.mutable_raw();
+  }
+  if (need_weights) {
+    result.dweight = Tensor::empty({cols}, sum.dtype());
+    result.dbias = Tensor::empty({cols}, sum.dtype());
+    workspace = Tensor::empty({kernels::add_layer_norm_backward_workspace(rows, cols)}, DType::f64);
+    p.dweight = result.dweight.mutable_raw();
+    p.dbias = result.dbias.mutable_raw();
+    p.workspace = workspace.mutable_data<double>();
+  }
+  check(kernels::add_layer_norm_backward(p, cpu_context()), "add_layer_norm_backward", sum, dy);
   return result;
 }
 

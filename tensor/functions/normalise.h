@@ -24,4 +24,18 @@ LayerNormGradients layer_norm_backward(const Tensor& x, const Tensor& weight, co
                                        const Tensor& rstd, const Tensor& dy, bool need_x,
                                        bool need_weights);
 
+/// sum = x + residual and y = layer_norm(sum): see kernels::AddLayerNormForward.
+struct AddLayerNormResult {
+  Tensor sum, y;
+  Tensor mean, rstd;  ///< one per row, for the backward pass
+};
+AddLayerNormResult add_layer_norm(const Tensor& x, const Tensor& residual, const Tensor& weight,
+                                  const Tensor& bias, double eps);
+
+/// dx is the gradient by x and by residual. dsum may be undefined (0).
+LayerNormGradients add_layer_norm_backward(const Tensor& sum, const Tensor& weight,
+                                           const Tensor& mean, const Tensor& rstd,
+                                           const Tensor& dsum, const Tensor& dy, bool need_x,
+                                           bool need_weights);
+
 }  // namespace basin

@@ -48,10 +48,19 @@ std::vector<OpSample> large_samples() {
       {"linear",
        {draw({20, 50, 64}), draw({100, 64}), draw({100})},
        [](In in) { return linear(in[0], in[1], in[2]); }},
+      {"linear_gelu",
+       {draw({20, 50, 64}), draw({100, 64}), draw({100})},
+       [](In in) { return linear_gelu(in[0], in[1], in[2]); }},
       {"softmax", {draw({900, 130})}, [](In in) { return softmax(in[0]); }},
       {"layer_norm",
        {draw({3000, 64}), draw({64}), draw({64})},
        [](In in) { return layer_norm(in[0], in[1], in[2], 1e-5); }},
+      {"add_layer_norm",
+       {draw({3000, 64}), draw({3000, 64}), draw({64}), draw({64})},
+       [](In in) {
+         const SumAndNorm r = add_layer_norm(in[0], in[1], in[2], in[3], 1e-5);
+         return concat({r.sum, r.normalised}, 0);
+       }},
       {"embedding", {draw({23, 48})}, [ids](In in) { return embedding(in[0], ids); }},
       {"dropout", {draw({400, 300})}, [](In in) { return dropout(in[0], 0.3, 1, 2); }},
       {"cross_entropy",

@@ -164,8 +164,9 @@ TEST(OpDatabase, HoldsEveryOperationOnce) {
     EXPECT_TRUE(names.contains(kernels::info(static_cast<kernels::BinaryOp>(op)).name)) << op;
   }
   for (const char* name :
-       {"affine", "views", "reductions", "matmul", "linear", "softmax", "layer_norm", "embedding",
-        "dropout", "cross_entropy", "attention", "linear_attention", "rnn", "lstm", "gru"}) {
+       {"affine", "views", "reductions", "matmul", "linear", "linear_gelu", "softmax", "layer_norm",
+        "add_layer_norm", "embedding", "dropout", "cross_entropy", "attention", "linear_attention",
+        "rnn", "lstm", "gru"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
 }

@@ -101,7 +101,7 @@ class Problems(unittest.TestCase):
         self.assertEqual(len(names), len(set(names)))
         for subject in ["attention", "linear_attention", "layer_norm", "softmax", "gelu", "gemm",
                         "cross_entropy", "linear_cross_entropy", "adamw", "embedding", "rnn", "lstm",
-                        "gru", "linear", "step hopfield"]:
+                        "gru", "linear", "linear_gelu", "add_layer_norm", "step hopfield"]:
             self.assertTrue(problems.chosen(everything, [subject], []), subject)
         steps = problems.chosen(everything, ["step"], ["length=2048"])
         self.assertEqual(len(steps), 4)

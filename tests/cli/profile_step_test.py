@@ -111,7 +111,8 @@ class Step(OnRequestCase):
 
 class Operation(OnRequestCase):
     SHAPES = {"attention": "L=8,D=4", "linear_attention": "L=8,D=4", "linear": "rows=3,in=4,out=5",
-              "layer_norm": "rows=3,cols=4", "softmax": "rows=3,cols=4", "gelu": "n=7",
+              "layer_norm": "rows=3,cols=4", "linear_gelu": "rows=3,in=4,out=5",
+              "add_layer_norm": "rows=3,cols=4", "softmax": "rows=3,cols=4", "gelu": "n=7",
               "cross_entropy": "tokens=3,vocabulary=9", "embedding": "tokens=3,vocabulary=9,width=4",
               "linear_cross_entropy": "tokens=3,width=4,vocabulary=9", "rnn": "B=2,L=3,width=4",
               "lstm": "B=2,L=3,width=4", "gru": "B=2,L=3,width=4"}

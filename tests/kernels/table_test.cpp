@@ -122,6 +122,8 @@ TEST(KernelTable, HoldsEveryFamily) {
     EXPECT_TRUE(names.insert(entry.name).second) << entry.name << " is registered twice";
   }
   for (const char* name : {"adamw",
+                           "add_layer_norm_backward",
+                           "add_layer_norm_forward",
                            "affine",
                            "attention_backward",
                            "attention_forward",
@@ -139,6 +141,8 @@ TEST(KernelTable, HoldsEveryFamily) {
                            "layer_norm_forward",
                            "linear_attention_backward",
                            "linear_attention_forward",
+                           "linear_gelu_backward",
+                           "linear_gelu_forward",
                            "random_fill",
                            "reduce_argmax",
                            "reduce_max",

@@ -226,6 +226,23 @@ TEST(LayerNorm, Gradients) {
                               {random_tensor({2, 3, 5}, 5)}));
 }
 
+TEST(LayerNorm, OfASumIsTheSumAndItsNorm) {
+  LayerNorm layer(5, DType::f64);
+  parameter(layer, "weight").mutable_value().copy_from(random_tensor({5}, 3));
+  parameter(layer, "bias").mutable_value().copy_from(random_tensor({5}, 4));
+  const Variable x(random_tensor({2, 3, 5}, 5));
+  const Variable residual(random_tensor({2, 3, 5}, 6));
+  const SumAndNorm both = layer.forward_sum(x, residual);
+  EXPECT_TRUE(same_bits(both.sum.value(), add(x, residual).value()));
+  EXPECT_TRUE(same_bits(both.normalised.value(), layer.forward(add(x, residual)).value()));
+  EXPECT_TRUE(gradients_agree(layer,
+                              [&](const std::vector<Variable>& in) {
+                                const SumAndNorm r = layer.forward_sum(in[0], in[1]);
+                                return mul(r.sum, r.normalised);
+                              },
+                              {random_tensor({2, 3, 5}, 7), random_tensor({2, 3, 5}, 8)}));
+}
+
 TEST(LayerNorm, RefusesAnotherWidth) {
   const LayerNorm layer(5, DType::f64);
   EXPECT_TRUE(refuses<Error>(

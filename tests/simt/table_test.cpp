@@ -96,6 +96,8 @@ INSTANTIATE_TEST_SUITE_P(Table, EveryCudaKernel, testing::ValuesIn(names()),
 TEST(CudaKernels, AreAllThere) {
   const std::vector<std::string> all = names();
   const std::set<std::string> expected = {
+      "add_layer_norm_backward",
+      "add_layer_norm_forward",
       "affine",
       "binary_backward",
       "binary_forward",
@@ -106,6 +108,8 @@ TEST(CudaKernels, AreAllThere) {
       "gemm",
       "layer_norm_backward",
       "layer_norm_forward",
+      "linear_gelu_backward",
+      "linear_gelu_forward",
       "reduce_argmax",
       "reduce_max",
       "reduce_sum",

@@ -78,6 +78,9 @@ def _small(quick):
                       compiled=False)
         yield Problem("operation", "linear", {"rows": 4096 // less, "in": 256, "out": 256}, backward,
                       compiled=False)
+        yield Problem("operation", "linear_gelu", {"rows": 4096 // less, "in": 256, "out": 1024},
+                      backward)
+        yield Problem("operation", "add_layer_norm", {"rows": 4096 // less, "cols": 256}, backward)
     size = 1024 // min(less, 16)
     yield Problem("kernel", "gemm", {"m": size, "n": size, "k": size}, compiled=False)
     yield Problem("kernel", "adamw", {"n": 10_000_000 // less}, compiled=False)

@@ -19,6 +19,11 @@ def formulas(torch):
             "masked": lambda a, s: linear_attention_masked(torch, a["q"], a["k"], a["v"]),
         },
         "linear": {"": lambda a, s: f.linear(a["x"], a["weight"], a["bias"])},
+        "linear_gelu": {"": lambda a, s: f.gelu(f.linear(a["x"], a["weight"], a["bias"]))},
+        "add_layer_norm": {
+            "": lambda a, s: f.layer_norm(a["x"] + a["residual"], (s["cols"],), a["weight"],
+                                          a["bias"])
+        },
         "layer_norm": {"": lambda a, s: f.layer_norm(a["x"], (s["cols"],), a["weight"], a["bias"])},
         "softmax": {"": lambda a, s: f.softmax(a["x"], dim=-1)},
         "gelu": {"": lambda a, s: f.gelu(a["x"])},

@@ -76,12 +76,30 @@ OperationProblem linear_problem(const Sizes& s) {
   return d.with([=] { return linear(x, weight, bias); });
 }
 
+OperationProblem linear_gelu_problem(const Sizes& s) {
+  Drawn d;
+  const Variable x = d.normal("x", {s.at("rows"), s.at("in")});
+  const Variable weight = d.normal("weight", {s.at("out"), s.at("in")}, 0.05);
+  const Variable bias = d.normal("bias", {s.at("out")});
+  return d.with([=] { return linear_gelu(x, weight, bias); });
+}
+
 OperationProblem layer_norm_problem(const Sizes& s) {
   Drawn d;
   const Variable x = d.normal("x", {s.at("rows"), s.at("cols")});
   const Variable weight = d.normal("weight", {s.at("cols")});
   const Variable bias = d.normal("bias", {s.at("cols")});
   return d.with([=] { return layer_norm(x, weight, bias, 1e-5); });
+}
+
+// What is timed is the norm of the sum; the sum itself, the other result, gets no gradient.
+OperationProblem add_layer_norm_problem(const Sizes& s) {
+  Drawn d;
+  const Variable x = d.normal("x", {s.at("rows"), s.at("cols")});
+  const Variable residual = d.normal("residual", {s.at("rows"), s.at("cols")});
+  const Variable weight = d.normal("weight", {s.at("cols")});
+  const Variable bias = d.normal("bias", {s.at("cols")});
+  return d.with([=] { return add_layer_norm(x, residual, weight, bias, 1e-5).normalised; });
 }
 
 OperationProblem softmax_problem(const Sizes& s) {
@@ -144,7 +162,12 @@ const std::vector<TimedOperation>& timed_operations() {
        "x W^T + b",
        {{"rows", 4096, "rows"}, {"in", 256, "inputs"}, {"out", 256, "outputs"}},
        linear_problem},
+      {"linear_gelu",
+       "gelu(x W^T + b)",
+       {{"rows", 4096, "rows"}, {"in", 256, "inputs"}, {"out", 1024, "outputs"}},
+       linear_gelu_problem},
       {"layer_norm", "normalised rows, scaled and shifted", kRowSizes, layer_norm_problem},
+      {"add_layer_norm", "the norm of a sum, which is kept", kRowSizes, add_layer_norm_problem},
       {"softmax", "of each row", kRowSizes, softmax_problem},
       {"gelu", "x Phi(x)", {{"n", 1 << 22, "elements"}}, gelu_problem},
       {"cross_entropy",
