@@ -71,7 +71,7 @@ Tensor seed_for(const Variable& root, const Tensor& seed) {
       fail("[backward] without a seed the variable must have one element; it is {}",
            describe(root.value()));
     }
-    return Tensor::full(root.shape(), 1.0, root.dtype());
+    return Tensor::full(root.shape(), 1.0, root.dtype(), root.device());
   }
   if (!(seed.shape() == root.shape()) || seed.dtype() != root.dtype()) {
     fail("[backward] the seed is {}, but the variable is {}", describe(seed),

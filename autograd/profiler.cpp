@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "tensor/device.h"
 #include "tensor/error.h"
 
 namespace basin {
@@ -28,6 +29,7 @@ Profiler::Profiler()
 Profiler::~Profiler() { current = previous_; }
 
 double Profiler::now() const {
+  synchronize_gpu();  // what was queued belongs to the operation that queued it
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
 }
 

@@ -80,6 +80,14 @@ void Variable::backward(const Tensor& seed, bool retain_graph) const {
   run_backward(*this, seed, retain_graph);
 }
 
+void Variable::move_to(Device device) {
+  if (node() != nullptr) {
+    fail("[move_to] {} was computed; move the variables it was computed from", describe(value()));
+  }
+  mutable_value() = value().to(device);
+  clear_grad();
+}
+
 Variable Variable::detach() const { return Variable(value(), false); }
 
 }  // namespace basin

@@ -28,6 +28,7 @@ class Variable {
   Tensor& mutable_value();
   const Shape& shape() const { return value().shape(); }
   DType dtype() const { return value().dtype(); }
+  Device device() const { return value().device(); }
   std::int64_t size(int dim) const { return value().size(dim); }
 
   bool requires_grad() const;
@@ -48,6 +49,10 @@ class Variable {
 
   /// The same value without history.
   Variable detach() const;
+
+  /// Moves the value of a leaf to another device, for all handles, and forgets its gradient. Throws
+  /// Error for a variable that was computed, and if the device cannot be used.
+  void move_to(Device device);
 
   bool same_as(const Variable& other) const { return impl_ == other.impl_; }
 

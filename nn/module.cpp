@@ -33,6 +33,23 @@ void Module::clear_grad() {
   }
 }
 
+void Module::to(Device device) {
+  require(device);
+  for (Parameter& parameter : parameters_) {
+    parameter.variable.move_to(device);
+  }
+  for (Variable& constant : constants_) {
+    constant.move_to(device);
+  }
+  for (const Child& child : children_) {
+    child.module->to(device);
+  }
+}
+
+Variable Module::add_constant(Tensor value) {
+  return constants_.emplace_back(std::move(value), false);
+}
+
 Variable Module::add_parameter(const std::string& name, Tensor value) {
   check_free(name);
   parameters_.push_back({name, Variable(std::move(value), true)});

@@ -35,9 +35,16 @@ class Module {
   /// Forgets all gradients.
   void clear_grad();
 
+  /// Moves all parameters, and what else the modules compute with, to a device; gradients are
+  /// forgotten. To be called before an optimizer is made. Throws Error if it cannot be used.
+  void to(Device device);
+
  protected:
   /// Registers a parameter and returns the handle to compute with. Throws Error for a name taken.
   Variable add_parameter(const std::string& name, Tensor value);
+  /// Registers something that is computed with and neither trained nor saved, so that to() moves it
+  /// along; returns the handle to compute with.
+  Variable add_constant(Tensor value);
   /// Registers a child. With an empty name its parameters appear as if they were this module's own.
   /// Throws Error if a parameter would have a name that is taken.
   void add_module(const std::string& name, Module& child);
@@ -51,6 +58,7 @@ class Module {
     Module* module;
   };
   std::vector<Parameter> parameters_;
+  std::vector<Variable> constants_;
   std::vector<Child> children_;
   bool training_ = true;
 };

@@ -66,7 +66,7 @@ Evaluation evaluate(nn::LanguageModel& model, const Task& task, Split split, std
     }
     loss_sum += batch_sum;
     counted += counted_targets(examples);
-    metrics->add(predicted.token, examples, batch_sum);
+    metrics->add(predicted.token.to(Device::cpu), examples, batch_sum);
     result.examples += static_cast<std::int64_t>(numbers.size());
     if (progress && !progress(result.examples, wanted)) {
       break;
@@ -115,7 +115,7 @@ StepReport TrainingRun::step() {
           fmt::format("the loss became {} at step {}; try a smaller learning rate than {}",
                       report.loss, steps_done_ + 1, options_.schedule.peak));
     }
-    loss.backward(Tensor::full({}, share, loss.dtype()));
+    loss.backward(Tensor::full({}, share, loss.dtype(), loss.device()));
   }
   {
     const ProfiledScope scope("optimizer", ProfilePhase::other);
@@ -133,7 +133,7 @@ StepReport TrainingRun::step() {
 void TrainingRun::save(const std::string& path, const std::string& configuration,
                        const std::vector<Metric>& metrics) const {
   for (const nn::Parameter& parameter : model_.parameters()) {
-    const Tensor& weight = parameter.variable.value();
+    const Tensor weight = parameter.variable.value().to(Device::cpu);
     if (!(weight.dtype() == DType::f64 ? all_finite<double>(weight) : all_finite<float>(weight))) {
       throw Diverged(
           fmt::format("the weight '{}' is no longer finite at step {}; try a smaller learning rate "

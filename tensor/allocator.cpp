@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cuda/runtime.h"
 #include "tensor/error.h"
 
 namespace basin {
@@ -31,11 +32,46 @@ std::size_t block_size(std::size_t bytes) {
   return size < bytes ? SIZE_MAX : size;  // overflow: no system has that much
 }
 
+// Null when there is no more.
+void* take_from_system(Device device, std::size_t size) {
+  if (device != Device::cuda) {
+    return std::aligned_alloc(kAlignment, size);
+  }
+  void* block = nullptr;
+  if constexpr (kernels::kCudaBuilt) {
+    (void)kernels::cuda_allocate(&block, size);
+  }
+  return block;
+}
+
+void give_to_system(Device device, void* block) {
+  if (device != Device::cuda) {
+    std::free(block);
+    return;
+  }
+  if constexpr (kernels::kCudaBuilt) {
+    kernels::cuda_release(block);
+  }
+}
+
+// " of 79 GiB ..." where a device knows.
+std::string system_memory(Device device) {
+  if constexpr (kernels::kCudaBuilt) {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    if (device == Device::cuda && kernels::cuda_memory(&free, &total).ok()) {
+      return fmt::format(", {} of the GPU's {} bytes free", free, total);
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
-struct CachingCpuAllocator::State {
-  explicit State(std::size_t in_limit) : limit(in_limit) {}
+struct CachingAllocator::State {
+  State(Device in_device, std::size_t in_limit) : device(in_device), limit(in_limit) {}
 
+  const Device device;
   const std::size_t limit;
   mutable std::mutex mutex;
   MemoryStats stats;
@@ -45,7 +81,7 @@ struct CachingCpuAllocator::State {
   void free_cache() {
     for (auto& [size, blocks] : cache) {
       for (void* block : blocks) {
-        std::free(block);
+        give_to_system(device, block);
       }
     }
     cache.clear();
@@ -63,7 +99,7 @@ struct CachingCpuAllocator::State {
     if (size > limit || stats.active + stats.cached > limit - size) {
       return nullptr;
     }
-    return std::aligned_alloc(kAlignment, size);
+    return take_from_system(device, size);
   }
 
   std::string largest() const {
@@ -78,12 +114,12 @@ struct CachingCpuAllocator::State {
   }
 };
 
-CachingCpuAllocator::CachingCpuAllocator(std::size_t limit)
-    : state_(std::make_unique<State>(limit)) {}
+CachingAllocator::CachingAllocator(Device device, std::size_t limit)
+    : state_(std::make_unique<State>(device, limit)) {}
 
-CachingCpuAllocator::~CachingCpuAllocator() { state_->free_cache(); }
+CachingAllocator::~CachingAllocator() { state_->free_cache(); }
 
-void* CachingCpuAllocator::allocate(std::size_t bytes) {
+void* CachingAllocator::allocate(std::size_t bytes) {
   const std::size_t size = block_size(bytes);
   const std::lock_guard<std::mutex> lock(state_->mutex);
   void* block = size == SIZE_MAX ? nullptr : state_->take(size);
@@ -93,15 +129,16 @@ void* CachingCpuAllocator::allocate(std::size_t bytes) {
   }
   if (block == nullptr) {
     throw OutOfMemory(fmt::format(
-        "out of CPU memory: {} bytes requested, {} in use by {} tensors, limit {}; the largest "
+        "out of {} memory: {} bytes requested, {} in use by {} tensors, limit {}{}; the largest "
         "tensors hold {} bytes. Use a smaller batch, length or width.",
-        bytes, state_->stats.active, state_->in_use.size(),
-        state_->limit == SIZE_MAX ? "none" : std::to_string(state_->limit), state_->largest()));
+        state_->device == Device::cuda ? "GPU" : "CPU", bytes, state_->stats.active,
+        state_->in_use.size(), state_->limit == SIZE_MAX ? "none" : std::to_string(state_->limit),
+        system_memory(state_->device), state_->largest()));
   }
   try {
     state_->in_use.emplace(block, bytes);
   } catch (...) {
-    std::free(block);
+    give_to_system(state_->device, block);
     throw;
   }
   state_->stats.active += size;
@@ -109,7 +146,7 @@ void* CachingCpuAllocator::allocate(std::size_t bytes) {
   return block;
 }
 
-void CachingCpuAllocator::release(void* block, std::size_t bytes) noexcept {
+void CachingAllocator::release(void* block, std::size_t bytes) noexcept {
   const std::size_t size = block_size(bytes);
   const std::lock_guard<std::mutex> lock(state_->mutex);
   state_->in_use.erase(block);
@@ -118,37 +155,40 @@ void CachingCpuAllocator::release(void* block, std::size_t bytes) noexcept {
     state_->cache[size].push_back(block);
     state_->stats.cached += size;
   } catch (...) {  // no memory for the list itself
-    std::free(block);
+    give_to_system(state_->device, block);
   }
 }
 
-MemoryStats CachingCpuAllocator::stats() const {
+MemoryStats CachingAllocator::stats() const {
   const std::lock_guard<std::mutex> lock(state_->mutex);
   return state_->stats;
 }
 
-void CachingCpuAllocator::reset_peak() {
+void CachingAllocator::reset_peak() {
   const std::lock_guard<std::mutex> lock(state_->mutex);
   state_->stats.peak = state_->stats.active;
 }
 
-void CachingCpuAllocator::release_cache() {
+void CachingAllocator::release_cache() {
   const std::lock_guard<std::mutex> lock(state_->mutex);
   state_->free_cache();
 }
 
 namespace {
-std::shared_ptr<Allocator>& current_cpu_allocator() {
-  static std::shared_ptr<Allocator> allocator = std::make_shared<CachingCpuAllocator>();
-  return allocator;
+std::shared_ptr<Allocator>& current_allocator(Device device) {
+  static std::shared_ptr<Allocator> allocators[] = {
+      std::make_shared<CachingAllocator>(Device::cpu),
+      std::make_shared<CachingAllocator>(Device::cuda),
+      std::make_shared<CachingAllocator>(Device::simt)};
+  return allocators[static_cast<std::size_t>(device)];
 }
 }  // namespace
 
-std::shared_ptr<Allocator> cpu_allocator() { return current_cpu_allocator(); }
+std::shared_ptr<Allocator> allocator_of(Device device) { return current_allocator(device); }
 
-ScopedAllocator::ScopedAllocator(std::shared_ptr<Allocator> allocator)
-    : previous_(std::exchange(current_cpu_allocator(), std::move(allocator))) {}
+ScopedAllocator::ScopedAllocator(std::shared_ptr<Allocator> allocator, Device device)
+    : device_(device), previous_(std::exchange(current_allocator(device), std::move(allocator))) {}
 
-ScopedAllocator::~ScopedAllocator() { current_cpu_allocator() = std::move(previous_); }
+ScopedAllocator::~ScopedAllocator() { current_allocator(device_) = std::move(previous_); }
 
 }  // namespace basin

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "tensor/device.h"
+
 namespace basin {
 
 /// Bytes held by an allocator.
@@ -34,10 +36,13 @@ class Allocator {
 
 /// Keeps released blocks by size and hands them out again. Thread-safe. When memory runs out, or
 /// `limit` would be passed, the cache is freed and the request tried once more.
-class CachingCpuAllocator final : public Allocator {
+///
+/// On a GPU a block is handed out again while kernels that used it may still be queued. That is
+/// right because all kernels and copies of ours go to one stream and keep its order.
+class CachingAllocator final : public Allocator {
  public:
-  explicit CachingCpuAllocator(std::size_t limit = SIZE_MAX);
-  ~CachingCpuAllocator() override;
+  explicit CachingAllocator(Device device, std::size_t limit = SIZE_MAX);
+  ~CachingAllocator() override;
   void* allocate(std::size_t bytes) override;
   void release(void* block, std::size_t bytes) noexcept override;
   MemoryStats stats() const override;
@@ -49,19 +54,22 @@ class CachingCpuAllocator final : public Allocator {
   std::unique_ptr<State> state_;
 };
 
-/// The allocator new CPU tensors use. A tensor gives its memory back to the allocator it came from.
-std::shared_ptr<Allocator> cpu_allocator();
+/// The allocator that new tensors on a device use. A tensor gives its memory back to the allocator
+/// it came from. The executor's memory is the CPU's, but counted apart.
+std::shared_ptr<Allocator> allocator_of(Device device);
+inline std::shared_ptr<Allocator> cpu_allocator() { return allocator_of(Device::cpu); }
 
-/// Makes `allocator` the one of cpu_allocator() until the end of the scope: how tests fill fresh
-/// memory with NaN or let the n-th request fail.
+/// Makes `allocator` the one of a device until the end of the scope: how tests fill fresh memory
+/// with NaN or let the n-th request fail.
 class ScopedAllocator {
  public:
-  explicit ScopedAllocator(std::shared_ptr<Allocator> allocator);
+  explicit ScopedAllocator(std::shared_ptr<Allocator> allocator, Device device = Device::cpu);
   ~ScopedAllocator();
   ScopedAllocator(const ScopedAllocator&) = delete;
   ScopedAllocator& operator=(const ScopedAllocator&) = delete;
 
  private:
+  Device device_;
   std::shared_ptr<Allocator> previous_;
 };
 

@@ -22,7 +22,28 @@ void check(const kernels::Status& status, const char* where, const Tensors&... t
   fail("[{}] {}{}; operands: {}", where, status.message, position, operands);
 }
 
-/// Throws Error unless all tensors have the dtype of the first, which must be f32 or f64.
+/// Throws Error unless all tensors lie where the first does.
+template <class... Tensors>
+void check_same_device(const char* where, const Tensor& first, const Tensors&... others) {
+  [[maybe_unused]] const auto same = [&](const Tensor& other) {
+    if (other.device() != first.device()) {
+      fail("[{}] operands lie on different devices: {} ({}) and {} ({}); move one with to()", where,
+           describe(first), name_of(first.device()), describe(other), name_of(other.device()));
+    }
+  };
+  (same(others), ...);
+}
+
+/// The context of a kernel that exists for the CPU only. Throws Error if the tensor is elsewhere.
+inline const kernels::CpuContext& cpu_only(const char* where, const Tensor& x) {
+  if (x.device() != Device::cpu) {
+    fail("[{}] runs on the CPU only, so far; got {}. Use --device cpu", where, describe(x));
+  }
+  return cpu_context();
+}
+
+/// Throws Error unless all tensors have the dtype of the first, which must be f32 or f64, and lie
+/// on its device.
 template <class... Tensors>
 void check_same_floating(const char* where, const Tensor& first, const Tensors&... others) {
   if (first.dtype() != DType::f32 && first.dtype() != DType::f64) {
@@ -35,6 +56,7 @@ void check_same_floating(const char* where, const Tensor& first, const Tensors&.
     }
   };
   (same(others), ...);
+  check_same_device(where, first, others...);
 }
 
 }  // namespace basin

@@ -3,12 +3,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <thread>
 
+#include "kernels/cuda/runtime.h"
 #include "kernels/simd/isa.h"
 #include "tensor/error.h"
 
@@ -61,9 +63,140 @@ Pool& the_pool() {
   return pool;
 }
 
+#ifdef BASIN_WITH_CUDA
+std::string cuda_problem() {
+  kernels::CudaDevice device;
+  const kernels::Status status = kernels::cuda_device(device);
+  return status.ok() ? "" : status.message;
+}
+#else
+std::string cuda_problem() {
+  return "this program was built without CUDA; build with the preset 'cuda', or use --device cpu "
+         "(or simt, which runs the CUDA kernels on the CPU)";
+}
+#endif
+
 }  // namespace
 
+const char* name_of(Device device) {
+  switch (device) {
+    case Device::cpu: return "cpu";
+    case Device::cuda: return "cuda";
+    case Device::simt: return "simt";
+  }
+  return "?";
+}
+
+bool parse(const std::string& name, Device& device) {
+  for (const Device known : {Device::cpu, Device::cuda, Device::simt}) {
+    if (name == name_of(known)) {
+      device = known;
+      return true;
+    }
+  }
+  return false;
+}
+
+Device best_device() { return why_unavailable(Device::cuda).empty() ? Device::cuda : Device::cpu; }
+
+std::string why_unavailable(Device device) { return device == Device::cuda ? cuda_problem() : ""; }
+
+void require(Device device) {
+  if (const std::string problem = why_unavailable(device); !problem.empty()) {
+    fail("the device '{}' cannot be used: {}", name_of(device), problem);
+  }
+}
+
+std::string describe_device(Device device) {
+  switch (device) {
+    case Device::cpu: return fmt::format("{} threads", threads());
+    case Device::simt: return fmt::format("CUDA kernels on {} threads of the CPU", threads());
+    case Device::cuda: break;
+  }
+  if constexpr (kernels::kCudaBuilt) {
+    kernels::CudaDevice d;
+    if (kernels::cuda_device(d).ok()) {
+      return fmt::format("{} (compute capability {}.{}, {:.1f} GiB, driver for CUDA {}.{})", d.name,
+                         d.major, d.minor, static_cast<double>(d.memory) / (1 << 30),
+                         d.driver / 1000, d.driver % 1000 / 10);
+    }
+  }
+  return "";
+}
+
 const kernels::CpuContext& cpu_context() { return the_pool().context; }
+
+kernels::SimtContext& simt_context() {
+  static kernels::SimtContext context;
+  context.pool = cpu_context().pool;  // which set_threads() may have replaced
+  return context;
+}
+
+namespace {
+std::atomic<bool> gpu_used = false;
+}
+
+const kernels::CudaContext& cuda_context() {
+  // The first use tells why there is no GPU, wherever it comes from.
+  static const kernels::CudaContext context = [] {
+    require(Device::cuda);
+    gpu_used = true;
+    return kernels::CudaContext{};
+  }();
+  return context;
+}
+
+void synchronize_gpu() {
+  if (gpu_used) {
+    synchronize(Device::cuda);
+  }
+}
+
+std::size_t free_memory([[maybe_unused]] Device device) {
+  if constexpr (kernels::kCudaBuilt) {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    if (device == Device::cuda && why_unavailable(device).empty() &&
+        kernels::cuda_memory(&free, &total).ok()) {
+      return free;
+    }
+  }
+  return SIZE_MAX;
+}
+
+void synchronize([[maybe_unused]] Device device) {
+  if constexpr (kernels::kCudaBuilt) {
+    if (device == Device::cuda) {
+      if (const kernels::Status status = kernels::cuda_synchronize(cuda_context()); !status.ok()) {
+        fail("{}", status.message);
+      }
+    }
+  }
+}
+
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
+                std::size_t bytes) {
+  if (bytes == 0) {
+    return;
+  }
+  if (to_device != Device::cuda && from_device != Device::cuda) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  if constexpr (kernels::kCudaBuilt) {
+    const kernels::CudaContext& context = cuda_context();
+    const kernels::Status status =
+        from_device != Device::cuda ? kernels::cuda_upload(to, from, bytes, context)
+        : to_device != Device::cuda ? kernels::cuda_download(to, from, bytes, context)
+                                    : kernels::cuda_move(to, from, bytes, context);
+    if (!status.ok()) {
+      fail("{} bytes from {} to {}: {}", bytes, name_of(from_device), name_of(to_device),
+           status.message);
+    }
+  } else {
+    require(Device::cuda);
+  }
+}
 
 void set_threads(int threads) {
   if (threads < 1) {

@@ -38,7 +38,7 @@ std::string to_string(const Tensor& tensor) {
     return describe(tensor);
   }
   std::string out;
-  print(tensor, out);
+  print(tensor.to(Device::cpu), out);
   return out + " " + describe(tensor);
 }
 

@@ -89,20 +89,22 @@ Tensor::Tensor(std::shared_ptr<Storage> storage, std::int64_t offset, const Shap
       strides_(strides),
       dtype_(dtype) {}
 
-Tensor Tensor::empty(const Shape& shape, DType dtype) {
+Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   const std::int64_t bytes =
       checked_product(shape.numel(), static_cast<std::int64_t>(size_of(dtype)));
-  return {std::make_shared<Storage>(static_cast<std::size_t>(bytes)), 0, shape,
+  return {std::make_shared<Storage>(static_cast<std::size_t>(bytes), device), 0, shape,
           contiguous_strides(shape), dtype};
 }
 
-Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
-  Tensor result = empty(shape, dtype);
+Tensor Tensor::full(const Shape& shape, double value, DType dtype, Device device) {
+  Tensor result = empty(shape, dtype, device);
   result.fill(value);
   return result;
 }
 
-Tensor Tensor::zeros(const Shape& shape, DType dtype) { return full(shape, 0.0, dtype); }
+Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
+  return full(shape, 0.0, dtype, device);
+}
 
 template <class T>
 Tensor Tensor::from(const Shape& shape, std::span<const T> values) {
@@ -144,12 +146,20 @@ void* Tensor::mutable_raw() {
 }
 
 template <class T>
-const T* Tensor::data() const {
+const T* Tensor::kernel_data() const {
   if (dtype_ != dtype_of<T>) {
     fail("elements of {} cannot be read as {}; convert with to() first", describe(*this),
          name_of(dtype_of<T>));
   }
   return static_cast<const T*>(raw());
+}
+
+template <class T>
+const T* Tensor::data() const {
+  if (device() != Device::cpu) {
+    fail("elements of {} cannot be read here; copy it with to(Device::cpu) first", describe(*this));
+  }
+  return kernel_data<T>();
 }
 
 template <class T>
@@ -162,12 +172,12 @@ double Tensor::item() const {
   if (numel() != 1) {
     fail("[item] needs a tensor with one element, got {}", describe(*this));
   }
-  return *to(DType::f64).data<double>();
+  return *to(Device::cpu).to(DType::f64).data<double>();
 }
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
-  const Tensor converted = to(dtype_of<T>).contiguous();
+  const Tensor converted = to(Device::cpu).to(dtype_of<T>).contiguous();
   const T* data = converted.data<T>();
   return std::vector<T>(data, data + numel());
 }
@@ -268,7 +278,7 @@ Tensor Tensor::expand(const Shape& shape) const {
 Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
 
 Tensor Tensor::clone() const {
-  Tensor result = empty(shape_, dtype_);
+  Tensor result = empty(shape_, dtype_, device());
   result.copy_from(*this);
   return result;
 }
@@ -277,14 +287,30 @@ Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) {
     return *this;
   }
-  Tensor result = empty(shape_, dtype);
+  Tensor result = empty(shape_, dtype, device());
   result.copy_from(*this);
+  return result;
+}
+
+Tensor Tensor::to(Device target) const {
+  if (!defined() || device() == target) {
+    return *this;
+  }
+  require(target);
+  const Tensor source = contiguous();
+  Tensor result = empty(shape_, dtype_, target);
+  copy_bytes(result.mutable_raw(), target, source.raw(), device(),
+             static_cast<std::size_t>(numel()) * size_of(dtype_));
   return result;
 }
 
 void Tensor::copy_from(const Tensor& source) {
   if (!(source.shape() == shape_)) {
     fail("[copy_from] {} cannot be copied into {}", describe(source), describe(*this));
+  }
+  if (source.device() != device()) {
+    copy_from(source.to(device()));
+    return;
   }
   kernels::Copy p{};
   p.x = source.raw();
@@ -296,21 +322,28 @@ void Tensor::copy_from(const Tensor& source) {
   p.x_dtype = source.dtype();
   p.y_dtype = dtype_;
   if (numel() > 0) {
-    check(kernels::copy(p, cpu_context()), "copy_from", *this, source);
+    check(on_device(device(), [&](const auto& context) { return kernels::copy(p, context); }),
+          "copy_from", *this, source);
   }
 }
 
 void Tensor::fill(double value) {
   if (is_contiguous()) {
-    check(kernels::fill({mutable_raw(), numel(), value, dtype_}, cpu_context()), "fill", *this);
+    const kernels::Fill p{mutable_raw(), numel(), value, dtype_};
+    check(on_device(device(), [&](const auto& context) { return kernels::fill(p, context); }),
+          "fill", *this);
   } else {
-    copy_from(full({}, value, dtype_).expand(shape_));
+    copy_from(full({}, value, dtype_, device()).expand(shape_));
   }
 }
 
 std::string describe(const Tensor& tensor) {
-  return tensor.defined() ? to_string(tensor.shape()) + " " + name_of(tensor.dtype())
-                          : std::string("undefined tensor");
+  if (!tensor.defined()) {
+    return "undefined tensor";
+  }
+  const std::string place =
+      tensor.device() == Device::cpu ? "" : std::string(" on ") + name_of(tensor.device());
+  return to_string(tensor.shape()) + " " + name_of(tensor.dtype()) + place;
 }
 
 template Tensor Tensor::from(const Shape&, std::span<const float>);
@@ -318,6 +351,12 @@ template Tensor Tensor::from(const Shape&, std::span<const double>);
 template Tensor Tensor::from(const Shape&, std::span<const std::int32_t>);
 template Tensor Tensor::from(const Shape&, std::span<const std::int64_t>);
 template Tensor Tensor::from(const Shape&, std::span<const std::uint8_t>);
+template const float* Tensor::kernel_data() const;
+template const double* Tensor::kernel_data() const;
+template const std::int32_t* Tensor::kernel_data() const;
+template const std::int64_t* Tensor::kernel_data() const;
+template const std::uint8_t* Tensor::kernel_data() const;
+template const bool* Tensor::kernel_data() const;
 template const float* Tensor::data() const;
 template const double* Tensor::data() const;
 template const std::int32_t* Tensor::data() const;

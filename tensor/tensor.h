@@ -22,11 +22,11 @@ class Tensor {
   Tensor() = default;
 
   /// Fresh memory with unspecified contents. Throws OutOfMemory.
-  static Tensor empty(const Shape& shape, DType dtype);
-  static Tensor full(const Shape& shape, double value, DType dtype);
-  static Tensor zeros(const Shape& shape, DType dtype);
+  static Tensor empty(const Shape& shape, DType dtype, Device device = Device::cpu);
+  static Tensor full(const Shape& shape, double value, DType dtype, Device device = Device::cpu);
+  static Tensor zeros(const Shape& shape, DType dtype, Device device = Device::cpu);
 
-  /// A copy of `values`, whose number must be that of the shape.
+  /// A copy of `values` on the CPU; their number must be that of the shape.
   template <class T>
   static Tensor from(const Shape& shape, std::span<const T> values);
   template <class T>
@@ -38,26 +38,32 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   const Shape& strides() const { return strides_; }
   DType dtype() const { return dtype_; }
-  Device device() const { return Device::cpu; }
+  /// Device::cpu for an undefined tensor.
+  Device device() const { return storage_ ? storage_->device() : Device::cpu; }
   int rank() const { return shape_.rank(); }
   /// The extent of a dimension; negative ones count from the end.
   std::int64_t size(int dim) const;
   std::int64_t numel() const { return shape_.numel(); }
   bool is_contiguous() const;
 
-  /// The first element. The typed forms check the dtype. The mutable forms count as a write: they
-  /// raise version().
+  /// The first element, for kernels of this tensor's device. kernel_data checks the dtype. The
+  /// mutable forms, here and below, count as a write: they raise version().
   const void* raw() const;
   void* mutable_raw();
+  template <class T>
+  const T* kernel_data() const;
+
+  /// The first element, to be read and written by the program itself. Throws Error unless the
+  /// tensor has this dtype and lies on the CPU.
   template <class T>
   const T* data() const;
   template <class T>
   T* mutable_data();
 
-  /// The only element of a tensor with one element, converted.
+  /// The only element of a tensor with one element, converted. Waits for a GPU.
   double item() const;
 
-  /// All elements in row-major order, converted.
+  /// All elements in row-major order, converted. Waits for a GPU.
   template <class T>
   std::vector<T> to_vector() const;
 
@@ -82,8 +88,12 @@ class Tensor {
   Tensor clone() const;
   /// Converted to another dtype (see kernels::Copy); this tensor itself if it has it already.
   Tensor to(DType dtype) const;
+  /// A contiguous copy on another device; this tensor itself if it is there already. Throws Error
+  /// if the device cannot be used.
+  Tensor to(Device device) const;
 
-  /// Overwrites this tensor's elements with those of `source`, of the same shape, converting.
+  /// Overwrites this tensor's elements with those of `source`, of the same shape, converting. The
+  /// source may be on another device.
   void copy_from(const Tensor& source);
   void fill(double value);
 
@@ -103,7 +113,7 @@ class Tensor {
   DType dtype_ = DType::f32;
 };
 
-/// "(2, 3) f32", for messages.
+/// "(2, 3) f32", on other devices than the CPU "(2, 3) f32 on cuda", for messages.
 std::string describe(const Tensor&);
 
 /// The elements as nested lists, long dimensions shortened: for people.

@@ -7,11 +7,12 @@
 
 namespace basin {
 
-/// `bytes` bytes, aligned to 64, not initialised; given back to the allocator's cache at the end of
-/// the object's life. Throws OutOfMemory.
+/// `bytes` bytes on a device, aligned to 64, not initialised; given back to the allocator's cache
+/// at the end of the object's life. Throws OutOfMemory.
 class Workspace {
  public:
-  explicit Workspace(std::int64_t bytes) : memory_(Tensor::empty({(bytes + 7) / 8}, DType::f64)) {}
+  explicit Workspace(std::int64_t bytes, Device device = Device::cpu)
+      : memory_(Tensor::empty({(bytes + 7) / 8}, DType::f64, device)) {}
   void* data() { return memory_.mutable_raw(); }
 
  private:

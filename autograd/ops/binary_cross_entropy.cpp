@@ -12,7 +12,7 @@ Variable binary_cross_entropy(const Variable& logits, const Tensor& targets) {
     fail("[binary_cross_entropy] logits and targets differ in shape: {} and {}",
          describe(logits.value()), describe(targets));
   }
-  return mean(sub(softplus(logits), mul(logits, Variable(targets))));
+  return mean(sub(softplus(logits), mul(logits, Variable(targets.to(logits.device())))));
 }
 
 namespace {

@@ -15,7 +15,7 @@ Variable cross_entropy(const Variable& logits, const Tensor& targets, std::int64
       [logits = Saved(logits.value()), targets = Saved(targets), lse = Saved(result.lse),
        count = result.count, ignore_index, label_smoothing](const Tensor& dy, auto) {
         return std::vector{cross_entropy_backward(logits.get(), targets.get(), lse.get(), count,
-                                                  dy.item(), ignore_index, label_smoothing)};
+                                                  dy, ignore_index, label_smoothing)};
       });
 }
 

@@ -22,9 +22,13 @@ Variable linear_cross_entropy(const Variable& x, const Variable& weight, const V
                            targets, ignore_index, label_smoothing, differentiates);
   return record("linear_cross_entropy", inputs, result.loss,
                 [result, has_bias = bias.defined()](const Tensor& dy, auto) {
-                  const double factor = dy.item();
+                  // Nothing waits for a GPU here: there the factor is multiplied in unseen.
+                  const bool here = dy.device() == Device::cpu;
+                  const double factor = here ? dy.item() : 0.0;
                   const auto scaled = [&](const Tensor& gradient) {
-                    return factor == 1.0 ? gradient : affine(gradient, factor, 0.0);
+                    return !here           ? mul(gradient, dy)
+                           : factor == 1.0 ? gradient
+                                           : affine(gradient, factor, 0.0);
                   };
                   std::vector<Tensor> gradients = {scaled(result.dx), scaled(result.dweight)};
                   if (has_bias) {

@@ -45,7 +45,7 @@ Rows rows_of(const Tensor& x, const Tensor& lengths, Pooling pooling) {
 Variable pool(const Variable& x, const Tensor& lengths, Pooling pooling) {
   const Rows rows = rows_of(x.value(), lengths, pooling);
   const std::int64_t B = x.size(0);
-  Tensor y = Tensor::empty({B, x.size(2)}, x.dtype());
+  Tensor y = Tensor::empty({B, x.size(2)}, x.dtype(), x.device());
   for (std::int64_t b = 0; b < B; ++b) {
     const auto at = static_cast<std::size_t>(b);
     const Tensor valid = x.value().select(0, b).slice(0, rows.begin[at], rows.end[at]);
@@ -53,7 +53,7 @@ Variable pool(const Variable& x, const Tensor& lengths, Pooling pooling) {
         affine(sum(valid, 0), 1.0 / static_cast<double>(rows.end[at] - rows.begin[at]), 0.0));
   }
   return record("pool", {x}, y, [rows, shape = x.shape()](const Tensor& dy, auto) {
-    Tensor dx = Tensor::zeros(shape, dy.dtype());
+    Tensor dx = Tensor::zeros(shape, dy.dtype(), dy.device());
     for (std::int64_t b = 0; b < shape[0]; ++b) {
       const auto at = static_cast<std::size_t>(b);
       Tensor valid = dx.select(0, b).slice(0, rows.begin[at], rows.end[at]);

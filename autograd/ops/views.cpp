@@ -23,7 +23,7 @@ Variable transpose(const Variable& x, int a, int b) {
 Variable slice(const Variable& x, int dim, std::int64_t begin, std::int64_t end) {
   return record("slice", {x}, x.value().slice(dim, begin, end),
                 [=, shape = x.shape()](const Tensor& dy, auto) {
-                  Tensor dx = Tensor::zeros(shape, dy.dtype());
+                  Tensor dx = Tensor::zeros(shape, dy.dtype(), dy.device());
                   dx.slice(dim, begin, end).copy_from(dy);
                   return std::vector{dx};
                 });
@@ -53,7 +53,7 @@ Variable concat(const std::vector<Variable>& parts, int dim) {
            describe(parts[0].value()), dim);
     }
   }
-  Tensor y = Tensor::empty(shape, parts[0].dtype());
+  Tensor y = Tensor::empty(shape, parts[0].dtype(), parts[0].device());
   std::vector<std::int64_t> starts = {0};
   for (const Variable& part : parts) {
     starts.push_back(starts.back() + part.size(dim));

@@ -9,7 +9,9 @@
 #include "kernels/common/context.h"
 #include "kernels/common/device.h"
 #include "kernels/common/status.h"
-#ifndef __CUDACC__
+#ifdef __CUDACC__
+#include "kernels/cuda/runtime.h"
+#else
 #include "kernels/simt/grid.h"
 #endif
 
@@ -33,6 +35,7 @@ template <class... Parameters, class... Arguments>
 Status launch(const LaunchShape& shape, const CudaContext& context, void (*kernel)(Parameters...),
               Arguments&&... arguments) {
   constexpr std::size_t kWithoutAsking = 48 * 1024;
+  cuda_range_begin(shape.name);
   cudaError_t error = cudaSuccess;
   if (shape.shared_bytes > kWithoutAsking) {
     error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -46,8 +49,16 @@ Status launch(const LaunchShape& shape, const CudaContext& context, void (*kerne
     config.stream = context.stream;
     error = cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
   }
-  return error == cudaSuccess ? Status{}
-                              : Status{Status::Code::kernel_fault, cudaGetErrorString(error), -1};
+  cuda_range_end();
+  if (error == cudaSuccess && cuda_waits_after_launch()) {
+    error = cudaStreamSynchronize(context.stream);
+  }
+  if (error == cudaSuccess) {
+    return {};
+  }
+  return cuda_launch_failure(shape.name, {shape.blocks.x, shape.blocks.y, shape.blocks.z},
+                             {shape.threads.x, shape.threads.y, shape.threads.z},
+                             shape.shared_bytes, error);
 }
 
 #else

@@ -168,6 +168,12 @@ CaseArrays::Difference CaseArrays::difference(const CaseArrays& reference) const
   return worst;
 }
 
+std::span<std::byte> CaseArrays::with_borders(std::size_t buffer) {
+  return {static_cast<std::byte*>(data_[buffer]) - kGuard, bytes(buffer) + 2 * kGuard};
+}
+
+std::size_t CaseArrays::border() { return kGuard; }
+
 std::int64_t CaseArrays::elements(std::size_t buffer) const {
   std::int64_t count = 1;
   for (const std::int64_t extent : problem_->buffers[buffer].extents) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,11 @@ class CaseArrays {
   /// gaps of a strided output must be an in_out buffer: a NaN that neither side overwrote counts as
   /// an error.
   Difference difference(const CaseArrays& reference) const;
+
+  /// A buffer with the borders in front and behind, and where it begins in there: for copies that
+  /// keep the guards.
+  std::span<std::byte> with_borders(std::size_t buffer);
+  static std::size_t border();
 
   std::int64_t elements(std::size_t buffer) const;
   DType dtype_of_buffer(std::size_t buffer) const;

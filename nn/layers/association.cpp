@@ -34,7 +34,7 @@ Association::Association(std::int64_t width, std::int64_t heads, const Associati
   const double head_width = static_cast<double>(width / heads);
   const double beta = options.beta == 0.0 ? 1.0 / std::sqrt(head_width) : options.beta;
   switch (options.learned_beta) {
-    case LearnedBeta::none: fixed_beta_ = Variable(Tensor::full({heads}, beta, dtype)); break;
+    case LearnedBeta::none: fixed_beta_ = add_constant(Tensor::full({heads}, beta, dtype)); break;
     case LearnedBeta::layer:
       log_beta_ = add_parameter("log_beta", Tensor::full({1}, std::log(beta), dtype));
       break;

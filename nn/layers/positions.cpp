@@ -52,7 +52,7 @@ Positions::Positions(PositionKind kind, std::int64_t max_length, std::int64_t wi
   if (kind == PositionKind::learned) {
     table_ = add_parameter("weight", rng.normal({max_length, width}, 0.02, dtype));
   } else if (kind == PositionKind::sinusoidal) {
-    table_ = Variable(sinusoidal_positions(max_length, width, dtype));
+    table_ = add_constant(sinusoidal_positions(max_length, width, dtype));
   }
 }
 

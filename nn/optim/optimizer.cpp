@@ -56,7 +56,7 @@ Optimizer::Optimizer(std::vector<Parameter> parameters, const OptimizerOptions& 
     const Tensor& value = parameter.variable.value();
     State state{parameter.name, {}};
     for (std::size_t slot = 0; slot < slot_names_.size(); ++slot) {
-      state.slots.push_back(Tensor::zeros(value.shape(), value.dtype()));
+      state.slots.push_back(Tensor::zeros(value.shape(), value.dtype(), value.device()));
     }
     states_.push_back(std::move(state));
   }
@@ -66,7 +66,7 @@ double Optimizer::step(double learning_rate) {
   double squares = 0;
   for (const Parameter& parameter : parameters_) {
     if (parameter.variable.grad().defined()) {
-      squares += sum_of_squares(parameter.variable.grad());
+      squares += sum_of_squares(parameter.variable.grad()).item();
     }
   }
   const double norm = std::sqrt(squares);
@@ -119,12 +119,21 @@ AdamW::AdamW(std::vector<Parameter> parameters, const OptimizerOptions& options)
 void AdamW::update(Tensor& value, const Tensor& gradient, State& state, std::int64_t step,
                    double learning_rate, double gradient_scale) const {
   const OptimizerOptions& o = options();
-  check(kernels::adamw(
-            {value.mutable_raw(), gradient.raw(), state.slots[0].mutable_raw(),
-             state.slots[1].mutable_raw(), value.numel(), step, learning_rate, o.beta1, o.beta2,
-             o.eps, o.weight_decay, gradient_scale, value.dtype(), o.kind != OptimizerKind::adam},
-            cpu_context()),
-        "adamw", value, gradient);
+  const kernels::AdamW p{value.mutable_raw(),
+                         gradient.raw(),
+                         state.slots[0].mutable_raw(),
+                         state.slots[1].mutable_raw(),
+                         value.numel(),
+                         step,
+                         learning_rate,
+                         o.beta1,
+                         o.beta2,
+                         o.eps,
+                         o.weight_decay,
+                         gradient_scale,
+                         value.dtype(),
+                         o.kind != OptimizerKind::adam};
+  check(kernels::adamw(p, cpu_only("adamw", value)), "adamw", value, gradient);
 }
 
 Sgd::Sgd(std::vector<Parameter> parameters, const OptimizerOptions& options)
@@ -133,11 +142,11 @@ Sgd::Sgd(std::vector<Parameter> parameters, const OptimizerOptions& options)
 void Sgd::update(Tensor& value, const Tensor& gradient, State& state, std::int64_t,
                  double learning_rate, double gradient_scale) const {
   const OptimizerOptions& o = options();
-  check(kernels::sgd(
-            {value.mutable_raw(), gradient.raw(), state.slots[0].mutable_raw(), value.numel(),
-             learning_rate, o.momentum, o.nesterov, o.weight_decay, gradient_scale, value.dtype()},
-            cpu_context()),
-        "sgd", value, gradient);
+  const kernels::Sgd p{value.mutable_raw(), gradient.raw(), state.slots[0].mutable_raw(),
+                       value.numel(),       learning_rate,  o.momentum,
+                       o.nesterov,          o.weight_decay, gradient_scale,
+                       value.dtype()};
+  check(kernels::sgd(p, cpu_only("sgd", value)), "sgd", value, gradient);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(std::vector<Parameter> parameters,

@@ -22,9 +22,9 @@ template <class Params>
 AttentionGradients prepare_backward(Params& p, const Prepared& in, const Tensor& out,
                                     const Tensor& dout) {
   AttentionGradients result;
-  result.dq = empty_heads(in.B, in.H, in.L, in.D, in.q.dtype());
-  result.dk = empty_heads(in.B, in.H, in.M, in.D, in.q.dtype());
-  result.dv = empty_heads(in.B, in.H, in.M, in.Dv, in.q.dtype());
+  result.dq = empty_heads(in.B, in.H, in.L, in.D, in.q);
+  result.dk = empty_heads(in.B, in.H, in.M, in.D, in.q);
+  result.dv = empty_heads(in.B, in.H, in.M, in.Dv, in.q);
   p.out = input(out);
   p.dout = input(dout);
   p.dq = output(result.dq);
@@ -37,16 +37,17 @@ AttentionGradients prepare_backward(Params& p, const Prepared& in, const Tensor&
 
 AttentionResult attention(const AssociationInputs& inputs) {
   const Prepared in(inputs.q, inputs.k, inputs.v, inputs.beta, inputs.key_lengths, "attention");
-  AttentionResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q.dtype()),
-                         Tensor::empty({in.B, in.H, in.L}, in.q.dtype())};
+  AttentionResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q),
+                         Tensor::empty({in.B, in.H, in.L}, in.q.dtype(), in.q.device())};
   kernels::AttentionForward p{};
   in.fill_in(p, inputs.causal);
   p.out = output(result.out);
   p.beta = in.beta.raw();
   p.lse = result.statistics.mutable_raw();
-  Workspace workspace(kernels::attention_forward_workspace(p, cpu_context()));
+  Workspace workspace(kernels::attention_forward_workspace(p, cpu_only("attention", in.q)),
+                      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::attention_forward(p, cpu_context()), "attention", in.q, in.k, in.v);
+  check(kernels::attention_forward(p, cpu_only("attention", in.q)), "attention", in.q, in.k, in.v);
   return result;
 }
 
@@ -59,13 +60,16 @@ AttentionGradients attention_backward(const AssociationInputs& inputs,
   in.fill_in(p, inputs.causal);
   const Tensor gradient = head_layout(dout);
   AttentionGradients result = prepare_backward(p, in, forward.out, gradient);
-  result.dbeta = Tensor::empty({in.H}, in.q.dtype());
+  result.dbeta = Tensor::empty({in.H}, in.q.dtype(), in.q.device());
   p.beta = in.beta.raw();
   p.dbeta = result.dbeta.mutable_raw();
   p.lse = forward.statistics.raw();
-  Workspace workspace(kernels::attention_backward_workspace(p, cpu_context()));
+  Workspace workspace(
+      kernels::attention_backward_workspace(p, cpu_only("attention_backward", in.q)),
+      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::attention_backward(p, cpu_context()), "attention_backward", in.q, in.k, in.v);
+  check(kernels::attention_backward(p, cpu_only("attention_backward", in.q)), "attention_backward",
+        in.q, in.k, in.v);
   return result;
 }
 
@@ -75,26 +79,28 @@ Tensor rotary(const Tensor& x, bool inverse) {
     fail("[rotary] needs (B, H, L, D), got {}", describe(x));
   }
   const Tensor source = head_layout(x);
-  Tensor y = empty_heads(x.size(0), x.size(1), x.size(2), x.size(3), x.dtype());
-  check(kernels::rotary({input(source), output(y), x.size(0), x.size(1), x.size(2), x.size(3),
-                         kRotaryBase, inverse, x.dtype()},
-                        cpu_context()),
-        "rotary", x);
+  Tensor y = empty_heads(x.size(0), x.size(1), x.size(2), x.size(3), x);
+  const kernels::Rotary p{input(source), output(y),   x.size(0), x.size(1), x.size(2),
+                          x.size(3),     kRotaryBase, inverse,   x.dtype()};
+  check(kernels::rotary(p, cpu_only("rotary", x)), "rotary", x);
   return y;
 }
 
 AttentionResult linear_attention(const AssociationInputs& inputs) {
   const Prepared in(inputs.q, inputs.k, inputs.v, Tensor(), inputs.key_lengths, "linear_attention");
-  AttentionResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q.dtype()),
-                         Tensor::empty({in.B, in.H, in.L}, in.q.dtype())};
+  AttentionResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q),
+                         Tensor::empty({in.B, in.H, in.L}, in.q.dtype(), in.q.device())};
   kernels::LinearAttentionForward p{};
   in.fill_in(p, inputs.causal);
   p.out = output(result.out);
   p.normaliser = result.statistics.mutable_raw();
   p.eps = kLinearAttentionEps;
-  Workspace workspace(kernels::linear_attention_forward_workspace(p, cpu_context()));
+  Workspace workspace(
+      kernels::linear_attention_forward_workspace(p, cpu_only("linear_attention", in.q)),
+      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::linear_attention_forward(p, cpu_context()), "linear_attention", in.q, in.k, in.v);
+  check(kernels::linear_attention_forward(p, cpu_only("linear_attention", in.q)),
+        "linear_attention", in.q, in.k, in.v);
   return result;
 }
 
@@ -109,10 +115,12 @@ AttentionGradients linear_attention_backward(const AssociationInputs& inputs,
   AttentionGradients result = prepare_backward(p, in, forward.out, gradient);
   p.normaliser = forward.statistics.raw();
   p.eps = kLinearAttentionEps;
-  Workspace workspace(kernels::linear_attention_backward_workspace(p, cpu_context()));
+  Workspace workspace(
+      kernels::linear_attention_backward_workspace(p, cpu_only("linear_attention_backward", in.q)),
+      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::linear_attention_backward(p, cpu_context()), "linear_attention_backward", in.q,
-        in.k, in.v);
+  check(kernels::linear_attention_backward(p, cpu_only("linear_attention_backward", in.q)),
+        "linear_attention_backward", in.q, in.k, in.v);
   return result;
 }
 

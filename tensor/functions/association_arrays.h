@@ -20,10 +20,10 @@ inline kernels::HeadView view_of(const Tensor& x, const void* data) {
 inline kernels::HeadView input(const Tensor& x) { return view_of(x, x.raw()); }
 inline kernels::HeadView output(Tensor& x) { return view_of(x, x.mutable_raw()); }
 
-/// A (B,H,rows,width) tensor stored as (B,rows,H,width).
+/// A (B,H,rows,width) tensor stored as (B,rows,H,width), with the dtype and device of `like`.
 inline Tensor empty_heads(std::int64_t B, std::int64_t H, std::int64_t rows, std::int64_t width,
-                          DType dtype) {
-  return Tensor::empty({B, rows, H, width}, dtype).transpose(1, 2);
+                          const Tensor& like) {
+  return Tensor::empty({B, rows, H, width}, like.dtype(), like.device()).transpose(1, 2);
 }
 
 /// q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv), beta (H) or undefined, key_lengths (B) i64 or undefined.
@@ -64,17 +64,21 @@ struct Prepared {
         fail("[{}] key_lengths must be ({}) i64, got {}", where, B, describe(lengths_in));
       }
       key_lengths = lengths_in.contiguous();
-      const std::int64_t* length = key_lengths.data<std::int64_t>();
-      for (std::int64_t b = 0; b < B; ++b) {
-        if (length[b] < 0 || length[b] > M) {
-          fail("[{}] key length {} of batch item {} lies outside [0, {}]", where, length[b], b, M);
+      if (key_lengths.device() == Device::cpu) {  // kernels clamp lengths that nobody could check
+        const std::int64_t* length = key_lengths.data<std::int64_t>();
+        for (std::int64_t b = 0; b < B; ++b) {
+          if (length[b] < 0 || length[b] > M) {
+            fail("[{}] key length {} of batch item {} lies outside [0, {}]", where, length[b], b,
+                 M);
+          }
         }
       }
+      key_lengths = key_lengths.to(q.device());
     }
   }
 
   const std::int64_t* lengths() const {
-    return key_lengths.defined() ? key_lengths.data<std::int64_t>() : nullptr;
+    return key_lengths.defined() ? key_lengths.kernel_data<std::int64_t>() : nullptr;
   }
 
   template <class Params>

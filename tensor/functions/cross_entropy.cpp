@@ -6,6 +6,7 @@
 #include "tensor/check.h"
 #include "tensor/functions/elementwise.h"
 #include "tensor/functions/reduce.h"
+#include "tensor/indices.h"
 
 namespace basin {
 
@@ -22,39 +23,53 @@ CrossEntropyResult cross_entropy(const Tensor& logits, const Tensor& targets,
     fail("[cross_entropy] label smoothing must be in [0, 1), got {}", label_smoothing);
   }
   const Tensor scores = logits.contiguous();
-  const Tensor labels = targets.contiguous();
+  check_range("cross_entropy", targets, 0, logits.size(-1), logits.device(), &ignore_index);
+  const Tensor labels = targets.contiguous().to(logits.device());
   const std::int64_t rows = targets.numel();
-  const std::int64_t* label = labels.data<std::int64_t>();
   CrossEntropyResult result;
-  result.count = rows - std::count(label, label + rows, ignore_index);
+  result.count = count_other_than(targets, ignore_index);
   if (result.count == 0) {
     fail("[cross_entropy] every target of {} is the ignored index {}", describe(targets),
          ignore_index);
   }
-  Tensor row_loss = Tensor::empty({rows}, logits.dtype());
-  result.lse = Tensor::empty({rows}, logits.dtype());
-  check(kernels::cross_entropy_forward(
-            {scores.raw(), label, row_loss.mutable_raw(), result.lse.mutable_raw(), rows,
-             logits.size(-1), ignore_index, label_smoothing, logits.dtype()},
-            cpu_context()),
-        "cross_entropy", logits, targets);
+  Tensor row_loss = Tensor::empty({rows}, logits.dtype(), logits.device());
+  result.lse = Tensor::empty({rows}, logits.dtype(), logits.device());
+  const kernels::CrossEntropyForward p{scores.raw(),
+                                       labels.kernel_data<std::int64_t>(),
+                                       row_loss.mutable_raw(),
+                                       result.lse.mutable_raw(),
+                                       rows,
+                                       logits.size(-1),
+                                       ignore_index,
+                                       label_smoothing,
+                                       logits.dtype()};
+  check(kernels::cross_entropy_forward(p, cpu_only("cross_entropy", logits)), "cross_entropy",
+        logits, targets);
   result.loss = affine(sum(row_loss), 1.0 / static_cast<double>(result.count), 0.0);
   return result;
 }
 
 Tensor cross_entropy_backward(const Tensor& logits, const Tensor& targets, const Tensor& lse,
-                              std::int64_t count, double dloss, std::int64_t ignore_index,
+                              std::int64_t count, const Tensor& dloss, std::int64_t ignore_index,
                               double label_smoothing) {
   const Tensor scores = logits.contiguous();
-  const Tensor labels = targets.contiguous();
-  Tensor dlogits = Tensor::empty(logits.shape(), logits.dtype());
-  check(kernels::cross_entropy_backward(
-            {scores.raw(), labels.data<std::int64_t>(), lse.raw(), dlogits.mutable_raw(),
-             targets.numel(), logits.size(-1), ignore_index, label_smoothing,
-             dloss / static_cast<double>(count), logits.dtype()},
-            cpu_context()),
+  const Tensor labels = targets.contiguous().to(logits.device());
+  Tensor dlogits = Tensor::empty(logits.shape(), logits.dtype(), logits.device());
+  // On the CPU the factor dloss is at hand; elsewhere it is multiplied in where it lies.
+  const bool here = dloss.device() == Device::cpu;
+  const kernels::CrossEntropyBackward p{scores.raw(),
+                                        labels.kernel_data<std::int64_t>(),
+                                        lse.raw(),
+                                        dlogits.mutable_raw(),
+                                        targets.numel(),
+                                        logits.size(-1),
+                                        ignore_index,
+                                        label_smoothing,
+                                        (here ? dloss.item() : 1.0) / static_cast<double>(count),
+                                        logits.dtype()};
+  check(kernels::cross_entropy_backward(p, cpu_only("cross_entropy", logits)),
         "cross_entropy_backward", logits, targets);
-  return dlogits;
+  return here ? dlogits : mul(dlogits, dloss);
 }
 
 }  // namespace basin

@@ -16,9 +16,9 @@ struct CrossEntropyResult {
 CrossEntropyResult cross_entropy(const Tensor& logits, const Tensor& targets,
                                  std::int64_t ignore_index, double label_smoothing);
 
-/// dlogits for a loss whose gradient is `dloss`.
+/// dlogits for a loss whose gradient is the scalar `dloss`.
 Tensor cross_entropy_backward(const Tensor& logits, const Tensor& targets, const Tensor& lse,
-                              std::int64_t count, double dloss, std::int64_t ignore_index,
+                              std::int64_t count, const Tensor& dloss, std::int64_t ignore_index,
                               double label_smoothing);
 
 }  // namespace basin

@@ -29,10 +29,10 @@ Tensor unary(kernels::UnaryOp op, const Tensor& x) {
   const char* name = kernels::info(op).name;
   check_same_floating(name, x);
   const Tensor source = x.contiguous();
-  Tensor y = Tensor::empty(x.shape(), x.dtype());
-  check(kernels::unary_forward({op, source.raw(), y.mutable_raw(), y.numel(), y.dtype()},
-                               cpu_context()),
-        name, x);
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  const kernels::UnaryForward p{op, source.raw(), y.mutable_raw(), y.numel(), y.dtype()};
+  check(on_device(x.device(), [&](const auto& at) { return kernels::unary_forward(p, at); }), name,
+        x);
   return y;
 }
 
@@ -41,11 +41,11 @@ Tensor unary_backward(kernels::UnaryOp op, const Tensor& x, const Tensor& y, con
   check_same_floating(name, x, y, dy);
   const Tensor source = x.contiguous();
   const Tensor gradient = dy.contiguous();
-  Tensor dx = Tensor::empty(x.shape(), x.dtype());
-  check(kernels::unary_backward(
-            {op, source.raw(), y.raw(), gradient.raw(), dx.mutable_raw(), dx.numel(), dx.dtype()},
-            cpu_context()),
-        name, x, dy);
+  Tensor dx = Tensor::empty(x.shape(), x.dtype(), x.device());
+  const kernels::UnaryBackward p{
+      op, source.raw(), y.raw(), gradient.raw(), dx.mutable_raw(), dx.numel(), dx.dtype()};
+  check(on_device(x.device(), [&](const auto& at) { return kernels::unary_backward(p, at); }), name,
+        x, dy);
   return dx;
 }
 
@@ -53,7 +53,7 @@ Tensor binary(kernels::BinaryOp op, const Tensor& a, const Tensor& b) {
   const char* name = kernels::info(op).name;
   check_same_floating(name, a, b);
   const Shape shape = broadcast(a.shape(), b.shape(), name);
-  Tensor y = Tensor::empty(shape, a.dtype());
+  Tensor y = Tensor::empty(shape, a.dtype(), a.device());
   if (y.numel() == 0) {
     return y;
   }
@@ -61,7 +61,8 @@ Tensor binary(kernels::BinaryOp op, const Tensor& a, const Tensor& b) {
   p.op = op;
   set_operands(p, a, b, shape);
   p.y = y.mutable_raw();
-  check(kernels::binary_forward(p, cpu_context()), name, a, b);
+  check(on_device(a.device(), [&](const auto& at) { return kernels::binary_forward(p, at); }), name,
+        a, b);
   return y;
 }
 
@@ -81,15 +82,16 @@ BinaryGradients binary_backward(kernels::BinaryOp op, const Tensor& a, const Ten
   set_operands(p, a, b, dy.shape());
   p.dy = gradient.raw();
   if (need_a) {
-    result.da = Tensor::empty(dy.shape(), dy.dtype());
+    result.da = Tensor::empty(dy.shape(), dy.dtype(), dy.device());
     p.da = result.da.mutable_raw();
   }
   if (need_b) {
-    result.db = Tensor::empty(dy.shape(), dy.dtype());
+    result.db = Tensor::empty(dy.shape(), dy.dtype(), dy.device());
     p.db = result.db.mutable_raw();
   }
   if (dy.numel() > 0) {
-    check(kernels::binary_backward(p, cpu_context()), name, a, b, dy);
+    check(on_device(dy.device(), [&](const auto& at) { return kernels::binary_backward(p, at); }),
+          name, a, b, dy);
   }
   if (need_a) {
     result.da = sum_to(result.da, a.shape());
@@ -103,10 +105,9 @@ BinaryGradients binary_backward(kernels::BinaryOp op, const Tensor& a, const Ten
 Tensor affine(const Tensor& x, double scale, double shift) {
   check_same_floating("affine", x);
   const Tensor source = x.contiguous();
-  Tensor y = Tensor::empty(x.shape(), x.dtype());
-  check(kernels::affine({source.raw(), y.mutable_raw(), y.numel(), scale, shift, y.dtype()},
-                        cpu_context()),
-        "affine", x);
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  const kernels::Affine p{source.raw(), y.mutable_raw(), y.numel(), scale, shift, y.dtype()};
+  check(on_device(x.device(), [&](const auto& at) { return kernels::affine(p, at); }), "affine", x);
   return y;
 }
 
@@ -122,7 +123,8 @@ void accumulate(Tensor& to, const Tensor& from) {
   p.op = kernels::BinaryOp::add;
   set_operands(p, to, from, to.shape());
   p.y = to.mutable_raw();
-  check(kernels::binary_forward(p, cpu_context()), "accumulate", to, from);
+  check(on_device(to.device(), [&](const auto& at) { return kernels::binary_forward(p, at); }),
+        "accumulate", to, from);
 }
 
 }  // namespace basin

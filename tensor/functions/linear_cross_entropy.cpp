@@ -6,6 +6,7 @@
 #include "tensor/check.h"
 #include "tensor/functions/elementwise.h"
 #include "tensor/functions/reduce.h"
+#include "tensor/indices.h"
 #include "tensor/workspace.h"
 
 namespace basin {
@@ -36,29 +37,29 @@ LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& wei
   const Tensor rows_of_x = x.contiguous();
   const Tensor matrix = weight.contiguous();
   const Tensor offsets = bias.defined() ? bias.contiguous() : Tensor();
-  const Tensor labels = targets.contiguous();
+  check_range("linear_cross_entropy", targets, 0, weight.size(0), x.device(), &ignore_index);
+  const Tensor labels = targets.contiguous().to(x.device());
   const std::int64_t rows = targets.numel();
-  const std::int64_t* label = labels.data<std::int64_t>();
-  const std::int64_t count = rows - std::count(label, label + rows, ignore_index);
+  const std::int64_t count = count_other_than(targets, ignore_index);
   if (count == 0) {
     fail("[linear_cross_entropy] every target of {} is the ignored index {}", describe(targets),
          ignore_index);
   }
   LinearCrossEntropyResult result;
-  Tensor row_loss = Tensor::empty({rows}, x.dtype());
+  Tensor row_loss = Tensor::empty({rows}, x.dtype(), x.device());
   kernels::LinearCrossEntropy p{};
   p.x = rows_of_x.raw();
   p.weight = matrix.raw();
   p.bias = offsets.defined() ? offsets.raw() : nullptr;
-  p.targets = label;
+  p.targets = labels.kernel_data<std::int64_t>();
   p.row_loss = row_loss.mutable_raw();
   if (with_gradients) {
-    result.dx = Tensor::empty(x.shape(), x.dtype());
-    result.dweight = Tensor::empty(weight.shape(), x.dtype());
+    result.dx = Tensor::empty(x.shape(), x.dtype(), x.device());
+    result.dweight = Tensor::empty(weight.shape(), x.dtype(), x.device());
     p.dx = result.dx.mutable_raw();
     p.dweight = result.dweight.mutable_raw();
     if (bias.defined()) {
-      result.dbias = Tensor::empty(bias.shape(), x.dtype());
+      result.dbias = Tensor::empty(bias.shape(), x.dtype(), x.device());
       p.dbias = result.dbias.mutable_raw();
     }
   }
@@ -69,10 +70,11 @@ LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& wei
   p.label_smoothing = label_smoothing;
   p.scale = 1.0 / static_cast<double>(count);
   p.dtype = x.dtype();
-  Workspace workspace(kernels::linear_cross_entropy_workspace(p, cpu_context()));
+  Workspace workspace(
+      kernels::linear_cross_entropy_workspace(p, cpu_only("linear_cross_entropy", x)), x.device());
   p.workspace = workspace.data();
-  check(kernels::linear_cross_entropy(p, cpu_context()), "linear_cross_entropy", x, weight,
-        targets);
+  check(kernels::linear_cross_entropy(p, cpu_only("linear_cross_entropy", x)),
+        "linear_cross_entropy", x, weight, targets);
   result.loss = affine(sum(row_loss), 1.0 / static_cast<double>(count), 0.0);
   return result;
 }

@@ -21,9 +21,9 @@ LinearGeluResult linear_gelu(const Tensor& x, const Tensor& weight, const Tensor
   }
   Shape shape = x.shape();
   shape[shape.rank() - 1] = weight.size(0);
-  LinearGeluResult result{Tensor::empty(shape, x.dtype()), Tensor()};
+  LinearGeluResult result{Tensor::empty(shape, x.dtype(), x.device()), Tensor()};
   if (keep_z) {
-    result.z = Tensor::empty(shape, x.dtype());
+    result.z = Tensor::empty(shape, x.dtype(), x.device());
   }
   const Tensor rows = x.contiguous();
   const Tensor matrix = weight.contiguous();
@@ -41,9 +41,12 @@ LinearGeluResult linear_gelu(const Tensor& x, const Tensor& weight, const Tensor
     p.rows *= x.size(d);
   }
   p.dtype = x.dtype();
-  Workspace workspace(kernels::linear_gelu_workspace(p, cpu_context()));
+  Workspace workspace(
+      on_device(x.device(), [&](const auto& at) { return kernels::linear_gelu_workspace(p, at); }),
+      x.device());
   p.workspace = workspace.data();
-  check(kernels::linear_gelu_forward(p, cpu_context()), "linear_gelu", x, weight);
+  check(on_device(x.device(), [&](const auto& at) { return kernels::linear_gelu_forward(p, at); }),
+        "linear_gelu", x, weight);
   return result;
 }
 
@@ -52,7 +55,7 @@ LinearGeluGradients linear_gelu_backward(const Tensor& z, const Tensor& dy, bool
   const std::int64_t out = z.size(-1);
   const std::int64_t rows = out == 0 ? 0 : z.numel() / out;
   const Tensor gradient = dy.contiguous();
-  LinearGeluGradients result{Tensor::empty(z.shape(), z.dtype()), Tensor()};
+  LinearGeluGradients result{Tensor::empty(z.shape(), z.dtype(), z.device()), Tensor()};
   kernels::LinearGeluBackward p{};
   p.z = z.raw();
   p.dy = gradient.raw();
@@ -62,12 +65,14 @@ LinearGeluGradients linear_gelu_backward(const Tensor& z, const Tensor& dy, bool
   p.dtype = z.dtype();
   Tensor workspace;
   if (need_bias) {
-    result.dbias = Tensor::empty({out}, z.dtype());
-    workspace = Tensor::empty({kernels::linear_gelu_backward_workspace(rows, out)}, DType::f64);
+    result.dbias = Tensor::empty({out}, z.dtype(), z.device());
+    workspace =
+        Tensor::empty({kernels::linear_gelu_backward_workspace(rows, out)}, DType::f64, z.device());
     p.dbias = result.dbias.mutable_raw();
-    p.workspace = workspace.mutable_data<double>();
+    p.workspace = static_cast<double*>(workspace.mutable_raw());
   }
-  check(kernels::linear_gelu_backward(p, cpu_context()), "linear_gelu_backward", z, dy);
+  check(on_device(z.device(), [&](const auto& at) { return kernels::linear_gelu_backward(p, at); }),
+        "linear_gelu_backward", z, dy);
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include "kernels/dropout/dropout.h"
 #include "kernels/embedding/embedding.h"
 #include "tensor/check.h"
+#include "tensor/indices.h"
 #include "tensor/workspace.h"
 
 namespace basin {
@@ -14,41 +15,52 @@ Tensor embedding(const Tensor& table, const Tensor& ids) {
          describe(ids));
   }
   const Tensor rows = table.contiguous();
-  const Tensor index = ids.contiguous();
+  check_range("embedding", ids, 0, table.size(0), table.device());
+  const Tensor index = ids.contiguous().to(table.device());
   Shape shape = ids.shape();
   shape.push_back(table.size(1));
-  Tensor y = Tensor::empty(shape, table.dtype());
-  check(kernels::embedding_forward({index.data<std::int64_t>(), rows.raw(), y.mutable_raw(),
-                                    ids.numel(), table.size(0), table.size(1), table.dtype()},
-                                   cpu_context()),
-        "embedding", table, ids);
+  Tensor y = Tensor::empty(shape, table.dtype(), table.device());
+  const kernels::EmbeddingForward p{index.kernel_data<std::int64_t>(),
+                                    rows.raw(),
+                                    y.mutable_raw(),
+                                    ids.numel(),
+                                    table.size(0),
+                                    table.size(1),
+                                    table.dtype()};
+  check(
+      on_device(table.device(), [&](const auto& at) { return kernels::embedding_forward(p, at); }),
+      "embedding", table, ids);
   return y;
 }
 
 Tensor embedding_backward(const Tensor& ids, const Tensor& dy, std::int64_t vocabulary) {
-  const Tensor index = ids.contiguous();
+  const Tensor index = ids.contiguous().to(dy.device());
   const Tensor gradient = dy.contiguous();
-  Tensor dtable = Tensor::empty({vocabulary, dy.size(-1)}, dy.dtype());
-  kernels::EmbeddingBackward p{index.data<std::int64_t>(),
+  Tensor dtable = Tensor::empty({vocabulary, dy.size(-1)}, dy.dtype(), dy.device());
+  kernels::EmbeddingBackward p{index.kernel_data<std::int64_t>(),
                                gradient.raw(),
                                dtable.mutable_raw(),
                                ids.numel(),
                                vocabulary,
                                dy.size(-1),
                                dy.dtype()};
-  Workspace workspace(kernels::embedding_backward_workspace(p, cpu_context()));
+  Workspace workspace(
+      on_device(dy.device(),
+                [&](const auto& at) { return kernels::embedding_backward_workspace(p, at); }),
+      dy.device());
   p.workspace = workspace.data();
-  check(kernels::embedding_backward(p, cpu_context()), "embedding_backward", ids, dy);
+  check(on_device(dy.device(), [&](const auto& at) { return kernels::embedding_backward(p, at); }),
+        "embedding_backward", ids, dy);
   return dtable;
 }
 
 Tensor dropout(const Tensor& x, double p, std::uint64_t key, std::uint64_t stream) {
   check_same_floating("dropout", x);
   const Tensor source = x.contiguous();
-  Tensor y = Tensor::empty(x.shape(), x.dtype());
-  check(kernels::dropout({source.raw(), y.mutable_raw(), x.numel(), p, key, stream, x.dtype()},
-                         cpu_context()),
-        "dropout", x);
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  const kernels::Dropout params{source.raw(), y.mutable_raw(), x.numel(), p,
+                                key,          stream,          x.dtype()};
+  check(kernels::dropout(params, cpu_only("dropout", x)), "dropout", x);
   return y;
 }
 

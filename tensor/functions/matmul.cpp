@@ -70,9 +70,11 @@ void multiply(const Tensor& a3, const Tensor& b3, const Tensor& bias, Tensor& c,
   p.b_batch_stride = b.batch_stride;
   p.c_batch_stride = p.m * p.n;
   p.dtype = a3.dtype();
-  Workspace workspace(kernels::gemm_workspace(p, cpu_context()));
+  const Device device = a3.device();
+  Workspace workspace(
+      on_device(device, [&](const auto& at) { return kernels::gemm_workspace(p, at); }), device);
   p.workspace = workspace.data();
-  check(kernels::gemm(p, cpu_context()), where, a3, b3);
+  check(on_device(device, [&](const auto& at) { return kernels::gemm(p, at); }), where, a3, b3);
 }
 
 }  // namespace
@@ -99,7 +101,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   }
   Shape shape = a.shape();
   shape[shape.rank() - 1] = b.size(-1);
-  Tensor c = Tensor::empty(shape, a.dtype());
+  Tensor c = Tensor::empty(shape, a.dtype(), a.device());
   if (b.rank() == 2) {
     // One tall product: the leading dimensions of a are just more rows, unless that needs a copy of
     // a transposed a.
@@ -122,7 +124,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   }
   Shape shape = x.shape();
   shape[shape.rank() - 1] = weight.size(0);
-  Tensor y = Tensor::empty(shape, x.dtype());
+  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   if (bias.defined()) {
     check_same_floating("linear", x, bias);
     if (!(bias.shape() == Shape{weight.size(0)})) {

@@ -41,9 +41,9 @@ Tensor softmax(const Tensor& x) {
   check_same_floating("softmax", x);
   const auto [rows, cols] = rows_of(x, "softmax");
   const Tensor source = x.contiguous();
-  Tensor y = Tensor::empty(x.shape(), x.dtype());
-  check(kernels::softmax_forward({source.raw(), y.mutable_raw(), rows, cols, x.dtype()},
-                                 cpu_context()),
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  const kernels::SoftmaxForward p{source.raw(), y.mutable_raw(), rows, cols, x.dtype()};
+  check(on_device(x.device(), [&](const auto& at) { return kernels::softmax_forward(p, at); }),
         "softmax", x);
   return y;
 }
@@ -53,9 +53,10 @@ Tensor softmax_backward(const Tensor& y, const Tensor& dy) {
   const auto [rows, cols] = rows_of(y, "softmax_backward");
   const Tensor value = y.contiguous();
   const Tensor gradient = dy.contiguous();
-  Tensor dx = Tensor::empty(y.shape(), y.dtype());
-  check(kernels::softmax_backward(
-            {value.raw(), gradient.raw(), dx.mutable_raw(), rows, cols, y.dtype()}, cpu_context()),
+  Tensor dx = Tensor::empty(y.shape(), y.dtype(), y.device());
+  const kernels::SoftmaxBackward p{value.raw(), gradient.raw(), dx.mutable_raw(),
+                                   rows,        cols,           y.dtype()};
+  check(on_device(y.device(), [&](const auto& at) { return kernels::softmax_backward(p, at); }),
         "softmax_backward", y, dy);
   return dx;
 }
@@ -65,13 +66,22 @@ LayerNormResult layer_norm(const Tensor& x, const Tensor& weight, const Tensor& 
   const auto [rows, cols] = rows_of(x, "layer_norm");
   check_weights(x, weight, bias, "layer_norm");
   const Tensor source = x.contiguous();
-  LayerNormResult result{Tensor::empty(x.shape(), x.dtype()), Tensor::empty({rows}, x.dtype()),
-                         Tensor::empty({rows}, x.dtype())};
-  check(kernels::layer_norm_forward({source.raw(), weight.defined() ? weight.raw() : nullptr,
-                                     bias.defined() ? bias.raw() : nullptr, result.y.mutable_raw(),
-                                     result.mean.mutable_raw(), result.rstd.mutable_raw(), rows,
-                                     cols, cols, cols, eps, x.dtype()},
-                                    cpu_context()),
+  LayerNormResult result{Tensor::empty(x.shape(), x.dtype(), x.device()),
+                         Tensor::empty({rows}, x.dtype(), x.device()),
+                         Tensor::empty({rows}, x.dtype(), x.device())};
+  const kernels::LayerNormForward p{source.raw(),
+                                    weight.defined() ? weight.raw() : nullptr,
+                                    bias.defined() ? bias.raw() : nullptr,
+                                    result.y.mutable_raw(),
+                                    result.mean.mutable_raw(),
+                                    result.rstd.mutable_raw(),
+                                    rows,
+                                    cols,
+                                    cols,
+                                    cols,
+                                    eps,
+                                    x.dtype()};
+  check(on_device(x.device(), [&](const auto& at) { return kernels::layer_norm_forward(p, at); }),
         "layer_norm", x);
   return result;
 }
@@ -95,18 +105,20 @@ LayerNormGradients layer_norm_backward(const Tensor& x, const Tensor& weight, co
   p.dtype = x.dtype();
   Tensor workspace;
   if (need_x) {
-    result.dx = Tensor::empty(x.shape(), x.dtype());
+    result.dx = Tensor::empty(x.shape(), x.dtype(), x.device());
     p.dx = result.dx.mutable_raw();
   }
   if (need_weights) {
-    result.dweight = Tensor::empty({cols}, x.dtype());
-    result.dbias = Tensor::empty({cols}, x.dtype());
-    workspace = Tensor::empty({kernels::layer_norm_backward_workspace(rows, cols)}, DType::f64);
+    result.dweight = Tensor::empty({cols}, x.dtype(), x.device());
+    result.dbias = Tensor::empty({cols}, x.dtype(), x.device());
+    workspace =
+        Tensor::empty({kernels::layer_norm_backward_workspace(rows, cols)}, DType::f64, x.device());
     p.dweight = result.dweight.mutable_raw();
     p.dbias = result.dbias.mutable_raw();
-    p.workspace = workspace.mutable_data<double>();
+    p.workspace = static_cast<double*>(workspace.mutable_raw());
   }
-  check(kernels::layer_norm_backward(p, cpu_context()), "layer_norm_backward", x, dy);
+  check(on_device(x.device(), [&](const auto& at) { return kernels::layer_norm_backward(p, at); }),
+        "layer_norm_backward", x, dy);
   return result;
 }
 
@@ -121,15 +133,24 @@ AddLayerNormResult add_layer_norm(const Tensor& x, const Tensor& residual, const
   check_weights(x, weight, bias, "add_layer_norm");
   const Tensor first = x.contiguous();
   const Tensor second = residual.contiguous();
-  AddLayerNormResult result{Tensor::empty(x.shape(), x.dtype()),
-                            Tensor::empty(x.shape(), x.dtype()), Tensor::empty({rows}, x.dtype()),
-                            Tensor::empty({rows}, x.dtype())};
+  AddLayerNormResult result{Tensor::empty(x.shape(), x.dtype(), x.device()),
+                            Tensor::empty(x.shape(), x.dtype(), x.device()),
+                            Tensor::empty({rows}, x.dtype(), x.device()),
+                            Tensor::empty({rows}, x.dtype(), x.device())};
+  const kernels::AddLayerNormForward p{first.raw(),
+                                       second.raw(),
+                                       weight.defined() ? weight.raw() : nullptr,
+                                       bias.defined() ? bias.raw() : nullptr,
+                                       result.sum.mutable_raw(),
+                                       result.y.mutable_raw(),
+                                       result.mean.mutable_raw(),
+                                       result.rstd.mutable_raw(),
+                                       rows,
+                                       cols,
+                                       eps,
+                                       x.dtype()};
   check(
-      kernels::add_layer_norm_forward(
-          {first.raw(), second.raw(), weight.defined() ? weight.raw() : nullptr,
-           bias.defined() ? bias.raw() : nullptr, result.sum.mutable_raw(), result.y.mutable_raw(),
-           result.mean.mutable_raw(), result.rstd.mutable_raw(), rows, cols, eps, x.dtype()},
-          cpu_context()),
+      on_device(x.device(), [&](const auto& at) { return kernels::add_layer_norm_forward(p, at); }),
       "add_layer_norm", x, residual);
   return result;
 }
@@ -155,18 +176,21 @@ LayerNormGradients add_layer_norm_backward(const Tensor& sum, const Tensor& weig
   p.dtype = sum.dtype();
   Tensor workspace;
   if (need_x) {
-    result.dx = Tensor::empty(sum.shape(), sum.dtype());
+    result.dx = Tensor::empty(sum.shape(), sum.dtype(), sum.device());
     p.dx = result.dx.mutable_raw();
   }
   if (need_weights) {
-    result.dweight = Tensor::empty({cols}, sum.dtype());
-    result.dbias = Tensor::empty({cols}, sum.dtype());
-    workspace = Tensor::empty({kernels::add_layer_norm_backward_workspace(rows, cols)}, DType::f64);
+    result.dweight = Tensor::empty({cols}, sum.dtype(), sum.device());
+    result.dbias = Tensor::empty({cols}, sum.dtype(), sum.device());
+    workspace = Tensor::empty({kernels::add_layer_norm_backward_workspace(rows, cols)}, DType::f64,
+                              sum.device());
     p.dweight = result.dweight.mutable_raw();
     p.dbias = result.dbias.mutable_raw();
-    p.workspace = workspace.mutable_data<double>();
+    p.workspace = static_cast<double*>(workspace.mutable_raw());
   }
-  check(kernels::add_layer_norm_backward(p, cpu_context()), "add_layer_norm_backward", sum, dy);
+  check(on_device(sum.device(),
+                  [&](const auto& at) { return kernels::add_layer_norm_backward(p, at); }),
+        "add_layer_norm_backward", sum, dy);
   return result;
 }
 

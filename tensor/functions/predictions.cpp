@@ -6,6 +6,7 @@
 #include "tensor/check.h"
 #include "tensor/functions/matmul.h"
 #include "tensor/functions/reduce.h"
+#include "tensor/indices.h"
 
 namespace basin {
 
@@ -22,20 +23,27 @@ Predictions predictions(const Tensor& x, const Tensor& weight, const Tensor& bia
   const std::int64_t step =
       std::max<std::int64_t>(96, most_logits / std::max<std::int64_t>(1, weight.size(0)));
   const Tensor inputs = fold_leading(x, 1);
-  const Tensor labels = targets.contiguous().reshape({rows});
-  Tensor loss = Tensor::empty({rows}, x.dtype());
-  Tensor token = Tensor::empty({rows}, DType::i64);
+  check_range("predictions", targets, 0, weight.size(0), x.device(), &ignore_index);
+  const Tensor labels = targets.contiguous().reshape({rows}).to(x.device());
+  Tensor loss = Tensor::empty({rows}, x.dtype(), x.device());
+  Tensor token = Tensor::empty({rows}, DType::i64, x.device());
   for (std::int64_t begin = 0; begin < rows; begin += step) {
     const std::int64_t count = std::min(step, rows - begin);
     const Tensor logits = linear(inputs.slice(0, begin, begin + count), weight, bias);
     Tensor part = loss.slice(0, begin, begin + count);
-    Tensor lse = Tensor::empty({count}, x.dtype());
-    check(kernels::cross_entropy_forward(
-              {logits.raw(), labels.slice(0, begin, begin + count).data<std::int64_t>(),
-               part.mutable_raw(), lse.mutable_raw(), count, weight.size(0), ignore_index, 0.0,
-               x.dtype()},
-              cpu_context()),
-          "predictions", logits, targets);
+    Tensor lse = Tensor::empty({count}, x.dtype(), x.device());
+    const kernels::CrossEntropyForward p{
+        logits.raw(),
+        labels.slice(0, begin, begin + count).kernel_data<std::int64_t>(),
+        part.mutable_raw(),
+        lse.mutable_raw(),
+        count,
+        weight.size(0),
+        ignore_index,
+        0.0,
+        x.dtype()};
+    check(kernels::cross_entropy_forward(p, cpu_only("predictions", x)), "predictions", logits,
+          targets);
     token.slice(0, begin, begin + count).copy_from(argmax(logits, -1));
   }
   return {loss.reshape(targets.shape()), token.reshape(targets.shape())};

@@ -14,7 +14,7 @@ namespace {
 // sum over b, t of da_t h_(t-1)^T for da (B, L, n) and h (B, L, width): one product once the states
 // are shifted by a step.
 Tensor recurrent_weight_gradient(const Tensor& da, const Tensor& h) {
-  Tensor before = Tensor::zeros(h.shape(), h.dtype());
+  Tensor before = Tensor::zeros(h.shape(), h.dtype(), h.device());
   const std::int64_t L = h.size(1);
   if (L > 1) {
     before.slice(1, 1, L).copy_from(h.slice(1, 0, L - 1));
@@ -44,12 +44,12 @@ Tensor rnn(const Tensor& x, const Tensor& weight, kernels::Nonlinearity nonlinea
   }
   const Tensor input = x.contiguous();
   const Tensor recurrent = weight.contiguous();
-  Tensor h = Tensor::empty(x.shape(), x.dtype());
+  Tensor h = Tensor::empty(x.shape(), x.dtype(), x.device());
   kernels::RnnForward p{input.raw(), recurrent.raw(), h.mutable_raw(), nullptr,  x.size(0),
                         x.size(1),   x.size(2),       nonlinearity,    x.dtype()};
-  Workspace workspace(kernels::rnn_forward_workspace(p));
+  Workspace workspace(kernels::rnn_forward_workspace(p), x.device());
   p.workspace = workspace.data();
-  check(kernels::rnn_forward(p, cpu_context()), "rnn", x, weight);
+  check(kernels::rnn_forward(p, cpu_only("rnn", x)), "rnn", x, weight);
   return h;
 }
 
@@ -62,13 +62,13 @@ RnnGradients rnn_backward(const Tensor& h, const Tensor& weight, const Tensor& d
   const Tensor gradient = dh.contiguous();
   const Tensor recurrent = weight.contiguous();
   RnnGradients result;
-  result.dx = Tensor::empty(h.shape(), h.dtype());
+  result.dx = Tensor::empty(h.shape(), h.dtype(), h.device());
   kernels::RnnBackward p{
       h.raw(), recurrent.raw(), gradient.raw(), result.dx.mutable_raw(), nullptr, B, L,
       width,   nonlinearity,    h.dtype()};
-  Workspace workspace(kernels::rnn_backward_workspace(p));
+  Workspace workspace(kernels::rnn_backward_workspace(p), dh.device());
   p.workspace = workspace.data();
-  check(kernels::rnn_backward(p, cpu_context()), "rnn_backward", h, weight, dh);
+  check(kernels::rnn_backward(p, cpu_only("rnn", dh)), "rnn_backward", h, weight, dh);
   result.dweight = recurrent_weight_gradient(result.dx, h);
   return result;
 }
@@ -78,8 +78,9 @@ LstmResult lstm(const Tensor& x, const Tensor& weight) {
   const Tensor input = x.contiguous();
   const Tensor recurrent = weight.contiguous();
   const Shape shape = {x.size(0), x.size(1), width};
-  LstmResult result{Tensor::empty(shape, x.dtype()), Tensor::empty(x.shape(), x.dtype()),
-                    Tensor::empty(shape, x.dtype())};
+  LstmResult result{Tensor::empty(shape, x.dtype(), x.device()),
+                    Tensor::empty(x.shape(), x.dtype(), x.device()),
+                    Tensor::empty(shape, x.dtype(), x.device())};
   kernels::LstmForward p{input.raw(),
                          recurrent.raw(),
                          result.gates.mutable_raw(),
@@ -90,9 +91,9 @@ LstmResult lstm(const Tensor& x, const Tensor& weight) {
                          x.size(1),
                          width,
                          x.dtype()};
-  Workspace workspace(kernels::lstm_forward_workspace(p));
+  Workspace workspace(kernels::lstm_forward_workspace(p), x.device());
   p.workspace = workspace.data();
-  check(kernels::lstm_forward(p, cpu_context()), "lstm", x, weight);
+  check(kernels::lstm_forward(p, cpu_only("lstm", x)), "lstm", x, weight);
   return result;
 }
 
@@ -103,7 +104,7 @@ RnnGradients lstm_backward(const LstmResult& forward, const Tensor& weight, cons
   const Tensor gradient = dh.contiguous();
   const Tensor recurrent = weight.contiguous();
   RnnGradients result;
-  result.dx = Tensor::empty(forward.gates.shape(), dh.dtype());
+  result.dx = Tensor::empty(forward.gates.shape(), dh.dtype(), dh.device());
   kernels::LstmBackward p{recurrent.raw(),
                           forward.gates.raw(),
                           forward.c.raw(),
@@ -114,9 +115,9 @@ RnnGradients lstm_backward(const LstmResult& forward, const Tensor& weight, cons
                           forward.h.size(1),
                           width,
                           dh.dtype()};
-  Workspace workspace(kernels::lstm_backward_workspace(p));
+  Workspace workspace(kernels::lstm_backward_workspace(p), dh.device());
   p.workspace = workspace.data();
-  check(kernels::lstm_backward(p, cpu_context()), "lstm_backward", forward.h, weight, dh);
+  check(kernels::lstm_backward(p, cpu_only("lstm", dh)), "lstm_backward", forward.h, weight, dh);
   result.dweight = recurrent_weight_gradient(result.dx, forward.h);
   return result;
 }
@@ -131,8 +132,8 @@ GruResult gru(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Tensor recurrent = weight.contiguous();
   const Tensor shift = bias.contiguous();
   const Shape shape = {x.size(0), x.size(1), width};
-  GruResult result{Tensor::empty(shape, x.dtype()),
-                   Tensor::empty({x.size(0), x.size(1), 4 * width}, x.dtype())};
+  GruResult result{Tensor::empty(shape, x.dtype(), x.device()),
+                   Tensor::empty({x.size(0), x.size(1), 4 * width}, x.dtype(), x.device())};
   kernels::GruForward p{input.raw(),
                         recurrent.raw(),
                         shift.raw(),
@@ -143,9 +144,9 @@ GruResult gru(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                         x.size(1),
                         width,
                         x.dtype()};
-  Workspace workspace(kernels::gru_forward_workspace(p));
+  Workspace workspace(kernels::gru_forward_workspace(p), x.device());
   p.workspace = workspace.data();
-  check(kernels::gru_forward(p, cpu_context()), "gru", x, weight, bias);
+  check(kernels::gru_forward(p, cpu_only("gru", x)), "gru", x, weight, bias);
   return result;
 }
 
@@ -157,8 +158,8 @@ GruGradients gru_backward(const GruResult& forward, const Tensor& weight, const 
   const Tensor gradient = dh.contiguous();
   const Tensor recurrent = weight.contiguous();
   GruGradients result;
-  result.dx = Tensor::empty({B, L, 3 * width}, dh.dtype());
-  Tensor da = Tensor::empty({B, L, 3 * width}, dh.dtype());
+  result.dx = Tensor::empty({B, L, 3 * width}, dh.dtype(), dh.device());
+  Tensor da = Tensor::empty({B, L, 3 * width}, dh.dtype(), dh.device());
   kernels::GruBackward p{recurrent.raw(),
                          forward.saved.raw(),
                          forward.h.raw(),
@@ -170,9 +171,9 @@ GruGradients gru_backward(const GruResult& forward, const Tensor& weight, const 
                          L,
                          width,
                          dh.dtype()};
-  Workspace workspace(kernels::gru_backward_workspace(p));
+  Workspace workspace(kernels::gru_backward_workspace(p), dh.device());
   p.workspace = workspace.data();
-  check(kernels::gru_backward(p, cpu_context()), "gru_backward", forward.h, weight, dh);
+  check(kernels::gru_backward(p, cpu_only("gru", dh)), "gru_backward", forward.h, weight, dh);
   result.dweight = recurrent_weight_gradient(da, forward.h);
   result.dbias = sum(da.view({-1, 3 * width}), 0);
   return result;

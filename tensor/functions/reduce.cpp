@@ -22,11 +22,11 @@ Tensor reduce_dim(kernels::ReduceOp op, const char* name, const Tensor& x, int d
   } else {
     shape.erase(dim);
   }
-  Tensor y = Tensor::empty(shape, op == kernels::ReduceOp::argmax ? DType::i64 : x.dtype());
-  check(
-      kernels::reduce({op, source.raw(), y.mutable_raw(), outer, x.shape()[dim], inner, x.dtype()},
-                      cpu_context()),
-      name, x);
+  Tensor y =
+      Tensor::empty(shape, op == kernels::ReduceOp::argmax ? DType::i64 : x.dtype(), x.device());
+  const kernels::Reduce p{op,    source.raw(), y.mutable_raw(), outer, x.shape()[dim],
+                          inner, x.dtype()};
+  check(on_device(x.device(), [&](const auto& at) { return kernels::reduce(p, at); }), name, x);
   return y;
 }
 
@@ -75,14 +75,15 @@ Tensor argmax(const Tensor& x, int dim, bool keep) {
   return reduce_dim(kernels::ReduceOp::argmax, "argmax", x, dim, keep);
 }
 
-double sum_of_squares(const Tensor& x) {
+Tensor sum_of_squares(const Tensor& x) {
   check_same_floating("sum_of_squares", x);
   const Tensor source = x.contiguous();
-  std::vector<double> partials(
-      static_cast<std::size_t>(kernels::sum_of_squares_partials(x.numel())));
-  double result = 0;
-  check(kernels::sum_of_squares({source.raw(), &result, partials.data(), x.numel(), x.dtype()},
-                                cpu_context()),
+  Tensor result = Tensor::empty({}, DType::f64, x.device());
+  Tensor partials =
+      Tensor::empty({kernels::sum_of_squares_partials(x.numel())}, DType::f64, x.device());
+  const kernels::SumOfSquares p{source.raw(), static_cast<double*>(result.mutable_raw()),
+                                static_cast<double*>(partials.mutable_raw()), x.numel(), x.dtype()};
+  check(on_device(x.device(), [&](const auto& at) { return kernels::sum_of_squares(p, at); }),
         "sum_of_squares", x);
   return result;
 }

@@ -21,7 +21,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 Tensor max(const Tensor& x, int dim, bool keep = false);
 Tensor argmax(const Tensor& x, int dim, bool keep = false);
 
-/// The sum of the squares of all elements, in double.
-double sum_of_squares(const Tensor& x);
+/// The sum of the squares of all elements, in double: a scalar (f64) on the device of x.
+Tensor sum_of_squares(const Tensor& x);
 
 }  // namespace basin

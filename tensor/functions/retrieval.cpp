@@ -71,7 +71,7 @@ struct PreparedRetrieval : Prepared {
       fail("[{}] a mask must be u8 or bool, ({} or 1, {} or 1, {}, {}); got {}", where, B, H, L, M,
            describe(given));
     }
-    mask = given.contiguous();
+    mask = given.contiguous().to(q.device());
     visibility.mask = static_cast<const std::uint8_t*>(mask.raw());
     visibility.mask_head_stride = mask.size(1) == 1 ? 0 : L * M;
     visibility.mask_batch_stride = mask.size(0) == 1 ? 0 : mask.size(1) * L * M;
@@ -105,17 +105,18 @@ struct PreparedRetrieval : Prepared {
 
 RetrievalResult retrieval(const RetrievalInputs& inputs) {
   const PreparedRetrieval in(inputs, inputs.v, "retrieval");
-  RetrievalResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q.dtype()),
-                         Tensor::empty({in.B, in.H, in.L, 3}, in.q.dtype()),
-                         Tensor::empty({in.B, in.H, in.L}, DType::i64)};
+  RetrievalResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q),
+                         Tensor::empty({in.B, in.H, in.L, 3}, in.q.dtype(), in.q.device()),
+                         Tensor::empty({in.B, in.H, in.L}, DType::i64, in.q.device())};
   kernels::RetrievalForward p{};
   in.fill_in_all(p, inputs);
   p.out = output(result.out);
   p.statistics = result.statistics.mutable_raw();
-  p.steps = result.steps.mutable_data<std::int64_t>();
-  Workspace workspace(kernels::retrieval_forward_workspace(p, cpu_context()));
+  p.steps = static_cast<std::int64_t*>(result.steps.mutable_raw());
+  const kernels::CpuContext& context = cpu_only("retrieval", in.q);
+  Workspace workspace(kernels::retrieval_forward_workspace(p, context));
   p.workspace = workspace.data();
-  check(kernels::retrieval_forward(p, cpu_context()), "retrieval", in.q, in.k, in.v);
+  check(kernels::retrieval_forward(p, context), "retrieval", in.q, in.k, in.v);
   return result;
 }
 
@@ -127,10 +128,10 @@ RetrievalGradients retrieval_backward(const RetrievalInputs& inputs, const Retri
   in.fill_in_all(p, inputs);
   const Tensor gradient = head_layout(dout);
   RetrievalGradients result;
-  result.dq = empty_heads(in.B, in.H, in.L, in.D, in.q.dtype());
-  result.dk = empty_heads(in.B, in.H, in.M, in.D, in.q.dtype());
-  result.dv = empty_heads(in.B, in.H, in.M, in.Dv, in.q.dtype());
-  result.dbeta = Tensor::empty({in.H}, in.q.dtype());
+  result.dq = empty_heads(in.B, in.H, in.L, in.D, in.q);
+  result.dk = empty_heads(in.B, in.H, in.M, in.D, in.q);
+  result.dv = empty_heads(in.B, in.H, in.M, in.Dv, in.q);
+  result.dbeta = Tensor::empty({in.H}, in.q.dtype(), in.q.device());
   p.out = input(forward.out);
   p.dout = input(gradient);
   p.dq = output(result.dq);
@@ -138,19 +139,20 @@ RetrievalGradients retrieval_backward(const RetrievalInputs& inputs, const Retri
   p.dv = output(result.dv);
   p.dbeta = result.dbeta.mutable_raw();
   if (in.alpha.defined()) {
-    result.dalpha = Tensor::empty({in.H}, in.q.dtype());
+    result.dalpha = Tensor::empty({in.H}, in.q.dtype(), in.q.device());
     p.dalpha = result.dalpha.mutable_raw();
   }
   p.statistics = forward.statistics.raw();
-  Workspace workspace(kernels::retrieval_backward_workspace(p, cpu_context()));
+  const kernels::CpuContext& context = cpu_only("retrieval_backward", in.q);
+  Workspace workspace(kernels::retrieval_backward_workspace(p, context));
   p.workspace = workspace.data();
-  check(kernels::retrieval_backward(p, cpu_context()), "retrieval_backward", in.q, in.k, in.v);
+  check(kernels::retrieval_backward(p, context), "retrieval_backward", in.q, in.k, in.v);
   return result;
 }
 
 Tensor retrieval_energy(const RetrievalInputs& inputs) {
   const PreparedRetrieval in(inputs, inputs.k, "retrieval_energy");
-  Tensor energy = Tensor::empty({in.B, in.H, in.L}, in.q.dtype());
+  Tensor energy = Tensor::empty({in.B, in.H, in.L}, in.q.dtype(), in.q.device());
   kernels::RetrievalEnergy p{};
   p.q = input(in.q);
   p.k = input(in.k);
@@ -162,9 +164,10 @@ Tensor retrieval_energy(const RetrievalInputs& inputs) {
   p.H = in.H;
   p.D = in.D;
   p.dtype = in.q.dtype();
-  Workspace workspace(kernels::retrieval_energy_workspace(p, cpu_context()));
+  const kernels::CpuContext& context = cpu_only("retrieval_energy", in.q);
+  Workspace workspace(kernels::retrieval_energy_workspace(p, context));
   p.workspace = workspace.data();
-  check(kernels::retrieval_energy(p, cpu_context()), "retrieval_energy", in.q, in.k);
+  check(kernels::retrieval_energy(p, context), "retrieval_energy", in.q, in.k);
   return energy;
 }
 

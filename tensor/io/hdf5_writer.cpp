@@ -112,7 +112,7 @@ void Hdf5Writer::write(const std::string& name, const Tensor& tensor) {
         "'{}' is {}, which is not stored; f32, f64, bf16, f16, i32, i64 and u8 are", name,
         describe(tensor));
   }
-  const Tensor elements = tensor.contiguous();
+  const Tensor elements = tensor.contiguous().to(Device::cpu);
   const std::string full = hdf5::full_name(state_->target.path(), name);
   if (hdf5::exists(state_->file.get(), full)) {
     state_->target.refuse("'{}' is written already", full);

@@ -135,7 +135,7 @@ void write_npy(const std::string& path, const Tensor& tensor) {
         "exact, or write safetensors",
         describe(tensor));
   }
-  const Tensor elements = tensor.contiguous();
+  const Tensor elements = tensor.contiguous().to(Device::cpu);
   const std::string text = header_text(elements);
   const auto length = static_cast<std::uint16_t>(text.size());
   std::string start(kMagic);

@@ -177,7 +177,7 @@ void write_safetensors(const std::string& path, const std::map<std::string, Tens
   file.write(std::as_bytes(std::span(&length, 1)));
   file.write(std::as_bytes(std::span(header)));
   for (const Named* named : ordered) {
-    const Tensor elements = named->second.contiguous();
+    const Tensor elements = named->second.contiguous().to(Device::cpu);
     file.write({static_cast<const std::byte*>(elements.raw()),
                 static_cast<std::size_t>(elements.numel()) * size_of(elements.dtype())});
   }

@@ -211,7 +211,6 @@ class Run(ProfileKernelsCase):
         self.fails(2, "has the variants", *self.words("--variant", "7"))
         self.fails(2, "one variant", *self.words("--variant", "all"))
         self.fails(2, "--dtype", *self.words("--dtype", "f16"))
-        self.fails(1, "no CUDA kernels yet", *self.words("--device", "cuda"))
         self.fails(2, "is the input", "run", "attention", "--input", "in.h5:/a", "--output",
                    "in.h5", "--overwrite")
         self.fails(1, "cannot be written", "run", "attention", "--input", "in.h5:/a", "--output",

@@ -270,7 +270,6 @@ class Usage(ProfileKernelsCase):
                 self.fails(2, part, *words)
 
     def test_failures(self):
-        self.fails(1, "no CUDA kernels yet", "time", "gemm", "--device", "cuda")
         self.fails(1, "available", "time", "fill", "--shape", "n=1000000000000", *QUICK)
         self.fails(1, "cannot be written", "time", "fill", *QUICK, "--json", "absent/t.json")
         self.fails(1, "absent.json", "time", "fill", *QUICK, "--compare", "absent.json")

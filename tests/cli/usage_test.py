@@ -194,7 +194,7 @@ class Help(TrainerCase):
         for name in ("copying", "text", "rnn", "attention", "hopfield", "linear-attention", "cpu",
                      "cuda"):
             self.assertIn(name, everything)
-        self.assertIn("built without CUDA", self.succeed("list", "devices"))
+        self.assertIn("simt", self.succeed("list", "devices"))
         self.assertNotIn("copying", self.succeed("list", "backbones"))
 
     def test_output_that_cannot_be_written(self):

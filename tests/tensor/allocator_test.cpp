@@ -23,7 +23,7 @@ using test::refuses;
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 
 TEST(CachingAllocator, CountsActiveCachedAndPeak) {
-  CachingCpuAllocator allocator;
+  CachingAllocator allocator(Device::cpu);
   void* a = allocator.allocate(1000);
   const std::size_t one = allocator.stats().active;
   EXPECT_GE(one, 1000u);
@@ -44,7 +44,7 @@ TEST(CachingAllocator, CountsActiveCachedAndPeak) {
 }
 
 TEST(CachingAllocator, HandsReleasedBlocksOutAgain) {
-  CachingCpuAllocator allocator;
+  CachingAllocator allocator(Device::cpu);
   void* first = allocator.allocate(3000);
   allocator.release(first, 3000);
   void* same = allocator.allocate(3001);  // of the same size class
@@ -57,7 +57,7 @@ TEST(CachingAllocator, HandsReleasedBlocksOutAgain) {
 }
 
 TEST(CachingAllocator, AlignsEverySizeAndNeverAnswersNull) {
-  CachingCpuAllocator allocator;
+  CachingAllocator allocator(Device::cpu);
   for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{63}, std::size_t{65},
                                   std::size_t{4097}, kMiB, kMiB + 1, 3 * kMiB + 7}) {
     void* block = allocator.allocate(bytes);
@@ -71,7 +71,7 @@ TEST(CachingAllocator, AlignsEverySizeAndNeverAnswersNull) {
 }
 
 TEST(CachingAllocator, KeepsItsLimitAndSaysWhatFillsIt) {
-  CachingCpuAllocator allocator(4 * kMiB);
+  CachingAllocator allocator(Device::cpu, 4 * kMiB);
   void* large = allocator.allocate(2 * kMiB);
   void* small = allocator.allocate(1000);
   EXPECT_TRUE(refuses<OutOfMemory>([&] { (void)allocator.allocate(3 * kMiB); },
@@ -86,7 +86,7 @@ TEST(CachingAllocator, KeepsItsLimitAndSaysWhatFillsIt) {
 }
 
 TEST(CachingAllocator, FreesItsCacheBeforeItGivesUp) {
-  CachingCpuAllocator allocator(4 * kMiB);
+  CachingAllocator allocator(Device::cpu, 4 * kMiB);
   void* block = allocator.allocate(3 * kMiB);
   allocator.release(block, 3 * kMiB);
   EXPECT_GE(allocator.stats().cached, 3 * kMiB);
@@ -98,7 +98,7 @@ TEST(CachingAllocator, FreesItsCacheBeforeItGivesUp) {
 }
 
 TEST(CachingAllocator, RefusesSizesBeyondAddressing) {
-  CachingCpuAllocator allocator;
+  CachingAllocator allocator(Device::cpu);
   for (const std::size_t bytes : {SIZE_MAX, SIZE_MAX - 100, SIZE_MAX / 2}) {
     EXPECT_TRUE(refuses<OutOfMemory>([&] { (void)allocator.allocate(bytes); },
                                      {std::to_string(bytes) + " bytes requested", "limit none"}));
@@ -107,7 +107,7 @@ TEST(CachingAllocator, RefusesSizesBeyondAddressing) {
 }
 
 TEST(CachingAllocator, ServesSeveralThreads) {
-  CachingCpuAllocator allocator;
+  CachingAllocator allocator(Device::cpu);
   std::vector<std::thread> threads;
   std::vector<int> mistakes(4, 0);
   for (unsigned char id = 0; id < 4; ++id) {

@@ -47,7 +47,7 @@ inline constexpr std::size_t kTensorMemory = 1 << 16;
 /// Passes if reading throws FileError with the path and `message`.
 inline testing::AssertionResult refuses_file(const std::string& bytes, const ReadAll& read,
                                              const std::string& message) {
-  const ScopedAllocator limited(std::make_shared<CachingCpuAllocator>(kTensorMemory));
+  const ScopedAllocator limited(std::make_shared<CachingAllocator>(Device::cpu, kTensorMemory));
   MemoryFile file;
   file.set(bytes);
   return refuses<FileError>([&] { read(file.path()); }, {file.path() + ": ", message});
@@ -57,7 +57,7 @@ inline testing::AssertionResult refuses_file(const std::string& bytes, const Rea
 /// elements, which carry no checksum.
 inline testing::AssertionResult survives_file(MemoryFile& file, const std::string& bytes,
                                               const ReadAll& read) {
-  const ScopedAllocator limited(std::make_shared<CachingCpuAllocator>(kTensorMemory));
+  const ScopedAllocator limited(std::make_shared<CachingAllocator>(Device::cpu, kTensorMemory));
   file.set(bytes);
   try {
     read(file.path());

@@ -321,8 +321,8 @@ TEST(Reduce, SumOfSquares) {
   for (const double value : x.to_vector<double>()) {
     expected += value * value;
   }
-  EXPECT_TRUE(std::abs(sum_of_squares(x.transpose(0, 1)) - expected) <= 1e-13 * expected);
-  EXPECT_EQ(sum_of_squares(Tensor::zeros({0}, DType::f64)), 0.0);
+  EXPECT_TRUE(std::abs(sum_of_squares(x.transpose(0, 1)).item() - expected) <= 1e-13 * expected);
+  EXPECT_EQ(sum_of_squares(Tensor::zeros({0}, DType::f64)).item(), 0.0);
 }
 
 TEST(Softmax, RowsSumToOneAndHiddenScoresGetNothing) {
@@ -351,7 +351,7 @@ TEST(LayerNorm, StandardisesEachRow) {
       const Tensor y = result.y.reshape({6, 64}).select(0, row).to(DType::f64);
       EXPECT_TRUE(std::abs(sum(y).item()) <= 64 * tolerance(dtype));
       // The variance is about 9, so eps takes 1e-6 of it.
-      EXPECT_TRUE(std::abs(sum_of_squares(y) / 64 - 1) <= 1e-5);
+      EXPECT_TRUE(std::abs(sum_of_squares(y).item() / 64 - 1) <= 1e-5);
     }
     const Tensor weight = draw({64}, 2, dtype);
     const Tensor bias = draw({64}, 3, dtype);

@@ -17,33 +17,45 @@ using kernels::KernelCase;
 using Role = CaseBuffer::Role;
 using Arrays = std::map<std::string, Tensor>;
 
-Tensor made_for(const CaseBuffer& buffer, DType dtype) {
+Tensor made_for(const CaseBuffer& buffer, DType dtype, Device device) {
   Shape shape;
   for (const std::int64_t extent : buffer.extents) {
     shape.push_back(extent);
   }
-  return Tensor::empty(shape,
-                       buffer.integer ? DType::i64 : (buffer.always_double ? DType::f64 : dtype));
+  return Tensor::empty(
+      shape, buffer.integer ? DType::i64 : (buffer.always_double ? DType::f64 : dtype), device);
 }
 
-// Runs a case of the table on arrays by name; what it writes is added to them.
-void run_case(const KernelCase& problem, Arrays& arrays, DType dtype, int variant) {
-  std::vector<Tensor> kept;  // workspaces, while the kernel runs
+kernels::Status run_on(Device device, const KernelCase& problem, void* const* data, DType dtype,
+                       int variant) {
+  switch (device) {
+    case Device::cpu: return problem.run(data, dtype, variant, cpu_context());
+    case Device::simt: return problem.run_simt(data, dtype, variant, simt_context());
+    case Device::cuda: break;
+  }
+  return problem.run_cuda(data, dtype, variant, cuda_context());
+}
+
+// Runs a case of the table on arrays by name; what it writes is added to them. The arrays lie on
+// the CPU before and after.
+void run_case(const KernelCase& problem, Arrays& arrays, DType dtype, int variant, Device device) {
+  std::vector<Tensor> there;  // in the order of the buffers
   std::vector<void*> data;
   for (const CaseBuffer& buffer : problem.buffers) {
-    if (buffer.role == Role::workspace) {
-      kept.push_back(made_for(buffer, dtype));
-      data.push_back(kept.back().mutable_raw());
-      continue;
-    }
-    if (buffer.role != Role::input) {
-      arrays[buffer.name] = made_for(buffer, dtype);
-    }
-    data.push_back(arrays.at(buffer.name).mutable_raw());
+    there.push_back(buffer.role == Role::input ? arrays.at(buffer.name).to(device)
+                                               : made_for(buffer, dtype, device));
+    data.push_back(there.back().mutable_raw());
   }
-  const kernels::Status status = problem.run(data.data(), dtype, variant, cpu_context());
+  const kernels::Status status = run_on(device, problem, data.data(), dtype, variant);
   if (!status.ok()) {
     fail("the kernel refuses these arrays: {}", status.message);
+  }
+  synchronize(device);
+  for (std::size_t n = 0; n < there.size(); ++n) {
+    const CaseBuffer& buffer = problem.buffers[n];
+    if (buffer.role == Role::output || buffer.role == Role::in_out) {
+      arrays[buffer.name] = there[n].to(Device::cpu);
+    }
   }
 }
 
@@ -91,19 +103,21 @@ kernels::RetrievalProblem retrieval_problem_of(const AssociationArrays& a) {
 }
 
 // All steps are in one call.
-AssociationOutputs run_retrieval(const AssociationArrays& a, int variant) {
+AssociationOutputs run_retrieval(const AssociationArrays& a, int variant, Device device) {
   const kernels::RetrievalProblem problem = retrieval_problem_of(a);
   Arrays arrays = {{"q", a.q},
                    {"k", a.k},
                    {"v", a.v},
                    {"beta", a.beta},
                    {"alpha", a.alpha.defined() ? a.alpha : a.beta}};  // not read unless entmax
-  run_case(kernels::retrieval_forward_case(problem, cpu_context()), arrays, a.dtype, variant);
+  run_case(kernels::retrieval_forward_case(problem, cpu_context()), arrays, a.dtype, variant,
+           device);
   AssociationOutputs result;
   result.out = arrays.at("out");
   if (a.dout.defined()) {
     arrays["dout"] = a.dout;
-    run_case(kernels::retrieval_backward_case(problem, cpu_context()), arrays, a.dtype, variant);
+    run_case(kernels::retrieval_backward_case(problem, cpu_context()), arrays, a.dtype, variant,
+             device);
     result.dq = arrays.at("dq");
     result.dk = arrays.at("dk");
     result.dv = arrays.at("dv");
@@ -124,9 +138,9 @@ std::string entry_for(const AssociationArrays& a) {
   return plain ? "attention_forward" : "retrieval_forward";
 }
 
-AssociationOutputs run_association(const AssociationArrays& a, int variant) {
+AssociationOutputs run_association(const AssociationArrays& a, int variant, Device device) {
   if (entry_for(a) == "retrieval_forward") {
-    return run_retrieval(a, variant);
+    return run_retrieval(a, variant, device);
   }
   const bool linear = a.options.separation == Separation::linear;
   const auto forward =
@@ -139,7 +153,7 @@ AssociationOutputs run_association(const AssociationArrays& a, int variant) {
   for (std::int64_t t = 1; t <= a.options.update_steps; ++t) {
     const Tensor& values = t < a.options.update_steps ? a.k : a.v;
     steps.push_back({{"q", state}, {"k", a.k}, {"v", values}, {"beta", a.beta}});
-    run_case(forward(problem_of(a, values), cpu_context()), steps.back(), a.dtype, variant);
+    run_case(forward(problem_of(a, values), cpu_context()), steps.back(), a.dtype, variant, device);
     state = steps.back().at("out");
   }
   AssociationOutputs result;
@@ -151,7 +165,7 @@ AssociationOutputs run_association(const AssociationArrays& a, int variant) {
   for (std::size_t t = steps.size(); t-- > 0;) {
     Arrays& step = steps[t];
     step["dout"] = gradient;
-    run_case(backward(problem_of(a, step.at("v")), cpu_context()), step, a.dtype, variant);
+    run_case(backward(problem_of(a, step.at("v")), cpu_context()), step, a.dtype, variant, device);
     gradient = step.at("dq");
     if (t + 1 == steps.size()) {
       result.dk = step.at("dk");

@@ -18,7 +18,8 @@ struct AssociationOutputs {
 /// or retrieval_forward.
 std::string entry_for(const AssociationArrays& arrays);
 
-/// Throws Error if a kernel refuses the arrays.
-AssociationOutputs run_association(const AssociationArrays& arrays, int variant);
+/// The arrays lie on the CPU; the kernels run on `device`, for which they must exist. Throws Error
+/// if a kernel refuses the arrays.
+AssociationOutputs run_association(const AssociationArrays& arrays, int variant, Device device);
 
 }  // namespace basin::profile_kernels

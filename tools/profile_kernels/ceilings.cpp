@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/elementwise/elementwise.h"
+#include "tools/profile_kernels/device_ceilings.h"
 #include "tools/profile_kernels/fma_loop.h"
 #include "tools/profile_kernels/statistics.h"
 
@@ -115,9 +116,16 @@ double copy_rate(std::int64_t last_level_cache, const Sampling& sampling,
 
 }  // namespace
 
-Ceilings measure_ceilings(DType dtype, std::int64_t last_level_cache, std::int64_t rounds,
-                          double min_seconds, const kernels::CpuContext& context,
+Ceilings measure_ceilings(Device device, DType dtype, std::int64_t last_level_cache,
+                          std::int64_t rounds, double min_seconds,
                           const std::function<void()>& before_sample) {
+  if (device == Device::simt) {
+    return {};
+  }
+  if (device == Device::cuda) {
+    return measure_gpu_ceilings(dtype, last_level_cache, rounds, min_seconds, before_sample);
+  }
+  const CpuContext& context = cpu_context();
   const Sampling sampling{rounds, min_seconds, before_sample};
   return {fma_rate(dtype, sampling, context), exp_rate(dtype, sampling, context),
           copy_rate(last_level_cache, sampling, context)};
@@ -128,6 +136,9 @@ Ceilings highest(const Ceilings& a, const Ceilings& b) {
 }
 
 Floor floor_of(double flops, double exps, double bytes, const Ceilings& ceilings) {
+  if (!(ceilings.flops > 0)) {
+    return {0, "-"};
+  }
   Floor floor{flops / ceilings.flops, "fma"};
   if (exps / ceilings.exps > floor.seconds) {
     floor = {exps / ceilings.exps, "exp"};

@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "kernels/common/dtype.h"
-#include "kernels/common/thread_pool.h"
+#include "tensor/device.h"
 
 namespace basin::profile_kernels {
 
@@ -15,17 +15,19 @@ struct Ceilings {
   double bytes = 0;  ///< per second, read and written by memcpy beyond the last-level cache
 };
 
-/// Measured on all threads of the context, the best of `rounds` samples of at least `min_seconds`.
-/// `before_sample()` may throw.
-Ceilings measure_ceilings(DType dtype, std::int64_t last_level_cache, std::int64_t rounds,
-                          double min_seconds, const kernels::CpuContext& context,
+/// Measured on all threads of the CPU or on the GPU, the best of `rounds` samples of at least
+/// `min_seconds`. `before_sample()` may throw. The executor imitates a GPU and has no ceilings of
+/// its own: all are 0.
+Ceilings measure_ceilings(Device device, DType dtype, std::int64_t last_level_cache,
+                          std::int64_t rounds, double min_seconds,
                           const std::function<void()>& before_sample);
 
 /// The shortest time in which the useful work can be done, and by which ceiling.
 struct Floor {
   double seconds = 0;
-  const char* ceiling = "";  ///< "fma", "exp" or "copy"
+  const char* ceiling = "";  ///< "fma", "exp" or "copy"; "-" where nothing is known
 };
+/// Of ceilings that are all 0: 0 seconds.
 Floor floor_of(double flops, double exps, double bytes, const Ceilings& ceilings);
 
 Ceilings highest(const Ceilings& a, const Ceilings& b);

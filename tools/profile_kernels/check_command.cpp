@@ -43,13 +43,15 @@ void check_command(const std::vector<std::string>& words) {
     fmt::print("{}", help_text(syntax()));
     return;
   }
-  const std::vector<const KernelEntry*> entries = chosen_kernels(options.operands());
+  const std::vector<const KernelEntry*> wanted = chosen_kernels(options.operands());
   const std::vector<DType> dtypes = chosen_dtypes(options.value_or("dtype", "all"), true);
   const std::string variants = options.value_or("variant", "all");
+  const Device device = set_up_device(options);
+  const std::vector<const KernelEntry*> entries =
+      those_on(device, wanted, !options.operands().empty());
   for (const KernelEntry* entry : entries) {
-    (void)chosen_variants(*entry, variants);
+    (void)chosen_variants(*entry, variants, device);
   }
-  set_up_device(options);
 
   report::Table table({{"kernel"},
                        {"variant"},
@@ -65,14 +67,14 @@ void check_command(const std::vector<std::string>& words) {
     Progress progress;
     for (const KernelEntry* entry : entries) {
       const std::vector<kernels::KernelCase> cases = entry->cases(cpu_context());
-      const std::vector<int> numbers = chosen_variants(*entry, variants);
+      const std::vector<int> numbers = chosen_variants(*entry, variants, device);
       for (const DType dtype : dtypes) {
         const double tolerance = tolerance_of(*entry, dtype);
         std::vector<Worst> worst(numbers.size());
         for (const kernels::KernelCase& problem : cases) {
           progress.tell(
               fmt::format("checking {} {} {}", entry->name, name_of(dtype), problem.name));
-          const Correctness correctness(problem, dtype, cpu_context());
+          const Correctness correctness(problem, dtype, device);
           for (std::size_t v = 0; v < numbers.size(); ++v) {
             const auto verdict = correctness.check(numbers[v], tolerance);
             if (!(verdict.error <= worst[v].error)) {
@@ -90,7 +92,7 @@ void check_command(const std::vector<std::string>& words) {
           const std::string ratio =
               tolerance > 0 ? fmt::format("{:.2g}", worst[v].error / tolerance) : "exact";
           table.add({entry->name,
-                     fmt::format("{} {}", numbers[v], variant_name(*entry, numbers[v])),
+                     fmt::format("{} {}", numbers[v], variant_name(*entry, numbers[v], device)),
                      name_of(dtype), fmt::format("{}", cases.size()),
                      fmt::format("{:.2g}", worst[v].error), ratio, worst[v].where,
                      worst[v].complaints.empty() ? "ok" : "WRONG"});

@@ -8,8 +8,12 @@
 
 namespace basin::profile_kernels {
 
-Results results_of_now() {
+Results results_of_now(Device device) {
   Results results;
+  results.device = name_of(device);
+  if (device != Device::cpu) {
+    results.card = describe_device(device);
+  }
   results.date = now_text();
   results.machine = this_machine();
   results.version = kVersion;
@@ -36,6 +40,7 @@ nlohmann::ordered_json head_json(const char* format, int version, const Results&
             {"compiler", results.compiler},
             {"flags", results.flags}}},
           {"device", results.device},
+          {"card", results.card},
           {"isa", results.isa},
           {"threads", results.threads}};
 }

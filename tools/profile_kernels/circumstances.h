@@ -7,8 +7,8 @@
 
 namespace basin::profile_kernels {
 
-/// Without rows: date, machine, build, instruction set and threads as they are now.
-Results results_of_now();
+/// Without rows: date, machine, build, device, instruction set and threads as they are now.
+Results results_of_now(Device device = Device::cpu);
 
 /// `format`, `version` and the circumstances.
 nlohmann::ordered_json head_json(const char* format, int version, const Results& results);

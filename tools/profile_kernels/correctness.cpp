@@ -4,14 +4,15 @@
 
 #include <limits>
 
+#include "tools/profile_kernels/case_on_device.h"
+
 namespace basin::profile_kernels {
 
 using kernels::CaseArrays;
 
-Correctness::Correctness(const kernels::KernelCase& problem, DType dtype,
-                         const kernels::CpuContext& context)
-    : problem_(problem), dtype_(dtype), context_(context) {
-  const CaseArrays inputs(problem, dtype, context);
+Correctness::Correctness(const kernels::KernelCase& problem, DType dtype, Device device)
+    : problem_(problem), dtype_(dtype), device_(device) {
+  const CaseArrays inputs(problem, dtype, cpu_context());
   if (!inputs.status().ok()) {
     refusal_ = fmt::format("its inputs cannot be prepared: {}", inputs.status().message);
     return;
@@ -25,8 +26,15 @@ Correctness::Verdict Correctness::check(int variant, double tolerance) const {
   if (!refusal_.empty()) {
     return {nan, refusal_};
   }
-  const CaseArrays arrays(problem_, dtype_, context_);
-  const kernels::Status status = problem_.run(arrays.data(), dtype_, variant, context_);
+  CaseOnDevice on_device(problem_, dtype_, device_);
+  kernels::Status status = on_device.status();
+  if (status.ok()) {
+    status = on_device.call(variant);
+  }
+  if (status.ok()) {
+    status = on_device.finish();
+  }
+  const CaseArrays& arrays = on_device.arrays();
   if (!status.ok()) {
     return {nan, fmt::format("answers '{}'", status.message)};
   }

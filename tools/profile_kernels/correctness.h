@@ -6,6 +6,7 @@
 
 #include "kernels/table/case_arrays.h"
 #include "kernels/table/kernel_table.h"
+#include "tensor/device.h"
 
 namespace basin::profile_kernels {
 
@@ -17,8 +18,8 @@ class Correctness {
     std::string complaint;  ///< why the result is wrong, or empty
   };
 
-  /// `problem` must outlive the object.
-  Correctness(const kernels::KernelCase& problem, DType dtype, const kernels::CpuContext& context);
+  /// `problem` must outlive the object and exist on the device.
+  Correctness(const kernels::KernelCase& problem, DType dtype, Device device);
 
   /// Runs on outputs poisoned with NaN between guarded borders.
   Verdict check(int variant, double tolerance) const;
@@ -26,7 +27,7 @@ class Correctness {
  private:
   const kernels::KernelCase& problem_;
   DType dtype_;
-  const kernels::CpuContext& context_;
+  Device device_;
   std::optional<kernels::CaseArrays> expected_;
   std::string refusal_;  // why the inputs could not be prepared
 };

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tensor/device.h"
+#include "tools/profile_kernels/case_on_device.h"
 #include "tools/profile_kernels/commands.h"
 #include "tools/profile_kernels/selection.h"
 
@@ -43,6 +44,11 @@ Json entry_json(const KernelEntry& entry) {
     variants.push_back(
         {{"number", variant.number}, {"name", variant.name}, {"adds", variant.adds}});
   }
+  Json device_variants = Json::array();
+  for (const KernelVariant& variant : entry.device_variants) {
+    device_variants.push_back(
+        {{"number", variant.number}, {"name", variant.name}, {"adds", variant.adds}});
+  }
   Json sizes = Json::array();
   for (const SizeParameter& parameter : entry.sized.parameters) {
     Json size = {{"name", parameter.name},
@@ -61,6 +67,8 @@ Json entry_json(const KernelEntry& entry) {
           {"summary", entry.summary},
           {"dtypes", {"f32", "f64"}},
           {"variants", variants},
+          {"cuda", exists_on(entry.cases(cpu_context()).front(), Device::simt)},
+          {"cuda_variants", device_variants},
           {"sizes", sizes},
           {"cases", cases},
           {"tolerance", {{"f32", entry.tolerance_f32}, {"f64", entry.tolerance_f64}}}};
@@ -70,6 +78,12 @@ void print_entry(const KernelEntry& entry, bool cases) {
   fmt::print("{}\n  {}\n", entry.name, entry.summary);
   for (const KernelVariant& variant : entry.variants) {
     fmt::print("  variant {} {}: {}\n", variant.number, variant.name, variant.adds);
+  }
+  if (exists_on(entry.cases(cpu_context()).front(), Device::simt)) {
+    fmt::print("  exists for CUDA\n");
+  }
+  for (const KernelVariant& variant : entry.device_variants) {
+    fmt::print("  CUDA variant {} {}: {}\n", variant.number, variant.name, variant.adds);
   }
   for (const SizeParameter& parameter : entry.sized.parameters) {
     fmt::print("  {}={}: {}\n", parameter.name, standard_text(parameter), meaning_text(parameter));

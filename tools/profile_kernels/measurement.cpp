@@ -8,17 +8,17 @@ namespace basin::profile_kernels {
 using kernels::CaseBuffer;
 
 KernelCaller::KernelCaller(const kernels::KernelCase& problem, DType dtype, std::int64_t copies,
-                           const kernels::CpuContext& context)
-    : problem_(problem), dtype_(dtype), context_(context) {
+                           Device device)
+    : problem_(problem) {
   for (std::int64_t n = 0; n < copies; ++n) {
-    arrays_.emplace_back(problem, dtype, context);
+    arrays_.emplace_back(problem, dtype, device);
     check(arrays_.back().status());
   }
 }
 
 void KernelCaller::call(int variant) {
   next_ = next_ + 1 < arrays_.size() ? next_ + 1 : 0;
-  check(problem_.run(arrays_[next_].data(), dtype_, variant, context_));
+  check(arrays_[next_].call(variant));
 }
 
 void KernelCaller::check(const kernels::Status& status) const {
@@ -29,15 +29,14 @@ void KernelCaller::check(const kernels::Status& status) const {
 
 Measurement measure(const kernels::KernelCase& problem, DType dtype,
                     const std::vector<int>& variants, const MeasurementSettings& settings,
-                    const kernels::CpuContext& context,
-                    const std::function<void(std::int64_t round)>& before_sample) {
-  KernelCaller caller(problem, dtype, settings.copies, context);
+                    Device device, const std::function<void(std::int64_t round)>& before_sample) {
+  KernelCaller caller(problem, dtype, settings.copies, device);
   Measurement result;
   result.copies = settings.copies;
   std::vector<RepeatedCalls> calls;
   for (const int variant : variants) {
     before_sample(0);
-    calls.emplace_back([&caller, variant] { caller.call(variant); }, settings.min_seconds);
+    calls.emplace_back([&caller, variant] { caller.call(variant); }, settings.min_seconds, device);
     result.variants.push_back({{}, calls.back().calls()});
   }
   // The last contestant is the first variant once more.

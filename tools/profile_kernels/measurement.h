@@ -5,8 +5,8 @@
 #include <functional>
 #include <vector>
 
-#include "kernels/table/case_arrays.h"
 #include "kernels/table/kernel_table.h"
+#include "tools/profile_kernels/case_on_device.h"
 #include "tools/profile_kernels/statistics.h"
 
 namespace basin::profile_kernels {
@@ -30,9 +30,9 @@ struct MeasurementSettings {
 /// One kernel call after the other on copies of the arrays in turn.
 class KernelCaller {
  public:
-  /// Keeps references to problem and context. Throws Error if the arrays cannot be made.
-  KernelCaller(const kernels::KernelCase& problem, DType dtype, std::int64_t copies,
-               const kernels::CpuContext& context);
+  /// Keeps a reference to the problem, which must exist on the device. Throws Error if the arrays
+  /// cannot be made.
+  KernelCaller(const kernels::KernelCase& problem, DType dtype, std::int64_t copies, Device device);
   /// Throws Error if the kernel refuses the problem.
   void call(int variant);
 
@@ -40,9 +40,7 @@ class KernelCaller {
   void check(const kernels::Status& status) const;
 
   const kernels::KernelCase& problem_;
-  DType dtype_;
-  const kernels::CpuContext& context_;
-  std::vector<kernels::CaseArrays> arrays_;
+  std::vector<CaseOnDevice> arrays_;
   std::size_t next_ = 0;
 };
 
@@ -51,8 +49,7 @@ class KernelCaller {
 /// sample and may throw. Throws Error if the kernel refuses the problem.
 Measurement measure(const kernels::KernelCase& problem, DType dtype,
                     const std::vector<int>& variants, const MeasurementSettings& settings,
-                    const kernels::CpuContext& context,
-                    const std::function<void(std::int64_t round)>& before_sample);
+                    Device device, const std::function<void(std::int64_t round)>& before_sample);
 
 /// Bytes of the arrays of a problem: what the kernel reads and writes, and its scratch memory.
 struct MemoryNeeds {

@@ -74,11 +74,12 @@ const TimedOperation& chosen_operation(const Options& options) {
 // An operation called again and again on the same inputs.
 class Calls {
  public:
-  Calls(OperationProblem problem, bool backward)
+  Calls(OperationProblem problem, bool backward, Device device)
       : problem_(std::move(problem)), backward_(backward) {
+    problem_.to(device);
     const NoGrad no_grad;
     const Tensor out = problem_.forward().value();
-    seed_ = Rng(2).normal(out.shape(), 1.0, out.dtype());
+    seed_ = Rng(2).normal(out.shape(), 1.0, out.dtype()).to(device);
   }
 
   void once() {
@@ -126,8 +127,8 @@ class Calls {
   Tensor seed_;
 };
 
-Json memory_json() {
-  return {{"peak_allocated_bytes", cpu_allocator()->stats().peak},
+Json memory_json(Device device) {
+  return {{"peak_allocated_bytes", allocator_of(device)->stats().peak},
           {"peak_resident_bytes", peak_resident_bytes()}};
 }
 
@@ -150,25 +151,25 @@ void operation_command(const std::vector<std::string>& words) {
       wrong_usage("--on-request and --{} do not go together: who asks decides", option);
     }
   }
-  set_up_device(options);
+  const Device device = set_up_device(options);
   if (options.has("json")) {
     report::check_writable(options.value("json"));
   }
-  Calls calls(operation.make(sizes), backward);
+  Calls calls(operation.make(sizes), backward, device);
   if (options.has("arrays")) {
     calls.write_arrays(options.value("arrays"));
   }
-  RepeatedCalls repeated([&] { calls.once(); }, min_seconds);
-  Json document = head_json(kFormat, 1, results_of_now());
+  RepeatedCalls repeated([&] { calls.once(); }, min_seconds, device);
+  Json document = head_json(kFormat, 1, results_of_now(device));
   document["operation"] = operation.name;
   document["sizes"] = kernels::sizes_text(operation.parameters, sizes);
   document["backward"] = backward;
   document["calls_per_sample"] = repeated.calls();
-  cpu_allocator()->reset_peak();
+  allocator_of(device)->reset_peak();
   if (options.has("on-request")) {
     answer_requests(document, [&] {
       Json answer = {{"seconds", repeated.seconds_per_call()}};
-      answer.update(memory_json());
+      answer.update(memory_json(device));
       return answer;
     });
     return;
@@ -183,14 +184,15 @@ void operation_command(const std::vector<std::string>& words) {
   }
   const Spread spread = spread_of(seconds);
   document["seconds"] = spread_json(spread);
-  document.update(memory_json());
+  document.update(memory_json(device));
   fmt::print(
-      "{} {}, {}, {} thread{}, kernels for {}\n"
+      "{} {}, {}; {} with {} thread{}, kernels for {}\n"
       "{:.4g} ms (p10 {:.4g}, p90 {:.4g}); allocated {:.4g} MB, resident {:.4g} MB\n",
       operation.name, document["sizes"].get<std::string>(),
-      backward ? "forward and backward" : "forward", document["threads"].get<int>(),
-      document["threads"] == 1 ? "" : "s", document["isa"].get<std::string>(), 1e3 * spread.median,
-      1e3 * spread.p10, 1e3 * spread.p90, document["peak_allocated_bytes"].get<double>() / 1e6,
+      backward ? "forward and backward" : "forward", name_of(device),
+      document["threads"].get<int>(), document["threads"] == 1 ? "" : "s",
+      document["isa"].get<std::string>(), 1e3 * spread.median, 1e3 * spread.p10, 1e3 * spread.p90,
+      document["peak_allocated_bytes"].get<double>() / 1e6,
       document["peak_resident_bytes"].get<double>() / 1e6);
   if (options.has("json")) {
     report::write_text(options.value("json"), document.dump(2) + "\n");

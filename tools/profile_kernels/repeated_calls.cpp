@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/cuda/runtime.h"
 #include "tools/profile_kernels/statistics.h"
 
 namespace basin::profile_kernels {
 
-RepeatedCalls::RepeatedCalls(std::function<void()> call, double min_seconds)
-    : call_(std::move(call)) {
+RepeatedCalls::RepeatedCalls(std::function<void()> call, double min_seconds, Device device)
+    : call_(std::move(call)), device_(device) {
   constexpr std::int64_t kMost = std::int64_t{1} << 40;
   (void)sample(1);
   while (true) {
@@ -23,6 +24,19 @@ RepeatedCalls::RepeatedCalls(std::function<void()> call, double min_seconds)
 }
 
 double RepeatedCalls::sample(std::int64_t calls) const {
+  if constexpr (kernels::kCudaBuilt) {
+    if (device_ == Device::cuda) {
+      kernels::CudaTimer timer;
+      timer.start(cuda_context());
+      for (std::int64_t n = 0; n < calls; ++n) {
+        call_();
+      }
+      timer.stop(cuda_context());
+      const double seconds = timer.seconds();
+      synchronize(device_);  // tells of a kernel that failed
+      return seconds;
+    }
+  }
   const double begin = seconds_now();
   for (std::int64_t n = 0; n < calls; ++n) {
     call_();

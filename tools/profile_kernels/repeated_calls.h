@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <functional>
 
+#include "tensor/device.h"
+
 namespace basin::profile_kernels {
 
 class RepeatedCalls {
  public:
-  /// Finds how many calls take at least this long; also warms up.
-  RepeatedCalls(std::function<void()> call, double min_seconds);
+  /// Finds how many calls take at least this long; also warms up. Calls that queue work for a GPU
+  /// are timed by events of its own.
+  RepeatedCalls(std::function<void()> call, double min_seconds, Device device = Device::cpu);
 
   /// In one sample.
   std::int64_t calls() const { return calls_; }
@@ -20,6 +23,7 @@ class RepeatedCalls {
   double sample(std::int64_t calls) const;
 
   std::function<void()> call_;
+  Device device_;
   std::int64_t calls_ = 1;
 };
 

@@ -36,7 +36,8 @@ struct Results {
   Machine machine;
   std::string version, commit, compiler, flags;  ///< of the build
   std::string device = "cpu";
-  std::string isa;  ///< that the kernels use: BASIN_ISA may keep them below the machine's
+  std::string card;  ///< what the device is, other than the CPU
+  std::string isa;   ///< that the kernels use: BASIN_ISA may keep them below the machine's
   int threads = 0;
   std::map<std::string, std::string> settings;  ///< options by name
   std::map<std::string, Ceilings> ceilings;     ///< by dtype

@@ -96,6 +96,7 @@ Results results_from(const Json& json) {
   build.at("compiler").get_to(results.compiler);
   build.at("flags").get_to(results.flags);
   json.at("device").get_to(results.device);
+  results.card = json.value("card", "");  // not in documents of before there were cards
   json.at("isa").get_to(results.isa);
   json.at("threads").get_to(results.threads);
   json.at("settings").get_to(results.settings);

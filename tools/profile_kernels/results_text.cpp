@@ -25,10 +25,15 @@ double self_width(const Row& row) { return row.self.p90 - row.self.p10; }
 std::vector<std::string> head_lines(const Results& r) {
   std::vector<std::string> lines = {
       fmt::format("{}, {} cores, {}; {} with {} thread{}, kernels for {}; {}", r.machine.processor,
-                  r.machine.cores, r.machine.isa, r.device, r.threads, r.threads == 1 ? "" : "s",
-                  r.isa, r.date),
+                  r.machine.cores, r.machine.isa,
+                  r.card.empty() ? r.device : r.device + ": " + r.card, r.threads,
+                  r.threads == 1 ? "" : "s", r.isa, r.date),
       fmt::format("basin {} {}, {} {}", r.version, r.commit, r.compiler, r.flags)};
   for (const auto& [dtype, c] : r.ceilings) {
+    if (!(c.flops > 0)) {
+      lines.push_back("no ceilings: times of the executor say nothing about a GPU");
+      continue;
+    }
     lines.push_back(fmt::format("ceilings {}: fma {:.4g} GFLOP/s, exp {:.3g} G/s, copy {:.4g} GB/s",
                                 dtype, c.flops / kGiga, c.exps / kGiga, c.bytes / kGiga));
   }
@@ -71,7 +76,7 @@ report::Table table_of(const Results& results) {
                row.cold ? "cold" : "hot", ms(median), ms(row.seconds.p10), ms(row.seconds.p90),
                fmt::format("{:.4g}", row.flops / median / kGiga),
                fmt::format("{:.4g}", row.bytes / median / kGiga),
-               fmt::format("{:.1f}", 100 * row.share), row.ceiling,
+               row.share > 0 ? fmt::format("{:.1f}", 100 * row.share) : "-", row.ceiling,
                fmt::format("{:.4g} + {:.4g}", static_cast<double>(row.array_bytes) / kMega,
                            static_cast<double>(row.workspace_bytes) / kMega),
                error});

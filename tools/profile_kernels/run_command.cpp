@@ -78,7 +78,8 @@ void check_output(const std::string& output, const std::string& input, bool over
 }
 
 void write(const std::string& path, const Runnable& kernel, const AssociationArrays& arrays,
-           const AssociationOutputs& outputs, int variant, const std::string& source) {
+           const AssociationOutputs& outputs, int variant, Device device,
+           const std::string& source) {
   // A key pressed now must not leave half a file.
   const trainer::Interrupt held;
   Hdf5Writer file(path);
@@ -92,7 +93,7 @@ void write(const std::string& path, const Runnable& kernel, const AssociationArr
   file.set_text("/", "kernel", kernel.name);
   file.set_integer("/", "variant", variant);
   file.set_text("/", "dtype", name_of(arrays.dtype));
-  file.set_text("/", "device", "cpu");
+  file.set_text("/", "device", name_of(device));
   file.set_text("/", "input", source);
   const bool per_head = arrays.options.learned_beta == LearnedBeta::head;
   const std::pair<const char*, Tensor> datasets[] = {
@@ -131,17 +132,18 @@ void run_command(const std::vector<std::string>& words) {
   if (number == "all") {
     wrong_usage("--variant: 'run' runs one variant; give its number");
   }
-  set_up_device(options);
+  const Device device = set_up_device(options);
   const bool backward = options.has("backward");
   const AssociationArrays arrays = read_association_arrays(source, dtype, backward);
   if ((arrays.options.separation == Separation::linear) != kernel.linear) {
     fail("{} describes {} separation; that is for 'run {}'", source,
          name_of(arrays.options.separation), kRunnable[kernel.linear ? 0 : 1].name);
   }
-  const int variant = chosen_variants(*chosen_kernels({entry_for(arrays)}).front(), number).front();
+  const KernelEntry& entry = *those_on(device, chosen_kernels({entry_for(arrays)}), true).front();
+  const int variant = chosen_variants(entry, number, device).front();
   check_output(output, file_of(source), options.has("overwrite"));
-  const AssociationOutputs outputs = run_association(arrays, variant);
-  write(output, kernel, arrays, outputs, variant, source);
+  const AssociationOutputs outputs = run_association(arrays, variant, device);
+  write(output, kernel, arrays, outputs, variant, device, source);
   fmt::print("{}: {} {}\n", output, kernel.name, describe(outputs.out));
 }
 

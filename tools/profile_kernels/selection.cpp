@@ -6,6 +6,7 @@
 
 #include "tensor/device.h"
 #include "tensor/error.h"
+#include "tools/profile_kernels/case_on_device.h"
 #include "tools/trainer/suggest.h"
 #include "tools/trainer/usage_error.h"
 #include "tools/trainer/values.h"
@@ -24,7 +25,10 @@ Option dtype_option(const std::string& standard) {
   return {"dtype", "NAME", "f32 or f64 [" + standard + "]"};
 }
 
-Option device_option() { return {"device", "NAME", "cpu [cpu]"}; }
+Option device_option() {
+  return {"device", "NAME",
+          "cpu, cuda, simt (the CUDA kernels on the CPU) or auto: cuda if a GPU works [cpu]"};
+}
 
 Option threads_option() {
   return {"threads", "N", "[the cores this process may use, or BASIN_THREADS]"};
@@ -57,9 +61,13 @@ std::vector<const KernelEntry*> chosen_kernels(const std::vector<std::string>& n
   return chosen;
 }
 
-std::vector<int> chosen_variants(const KernelEntry& entry, const std::string& text) {
+const std::vector<KernelVariant>& variants_on(const KernelEntry& entry, Device device) {
+  return device == Device::cpu ? entry.variants : entry.device_variants;
+}
+
+std::vector<int> chosen_variants(const KernelEntry& entry, const std::string& text, Device device) {
   std::vector<int> all = {0};
-  for (const KernelVariant& variant : entry.variants) {
+  for (const KernelVariant& variant : variants_on(entry, device)) {
     all.push_back(variant.number);
   }
   if (text == "all") {
@@ -67,14 +75,14 @@ std::vector<int> chosen_variants(const KernelEntry& entry, const std::string& te
   }
   const std::int64_t number = trainer::read_whole(text, 0, 1000, "--variant");
   if (std::find(all.begin(), all.end(), number) == all.end()) {
-    wrong_usage("--variant: '{}' has the variants {}, not {}", entry.name, fmt::join(all, ", "),
-                number);
+    wrong_usage("--variant: '{}' has the variants {} on {}, not {}", entry.name,
+                fmt::join(all, ", "), name_of(device), number);
   }
   return {static_cast<int>(number)};
 }
 
-std::string variant_name(const KernelEntry& entry, int variant) {
-  for (const KernelVariant& known : entry.variants) {
+std::string variant_name(const KernelEntry& entry, int variant, Device device) {
+  for (const KernelVariant& known : variants_on(entry, device)) {
     if (known.number == variant) {
       return known.name;
     }
@@ -92,17 +100,32 @@ std::vector<DType> chosen_dtypes(const std::string& text, bool both) {
   }
 }
 
-void set_up_device(const Options& options) {
-  const std::string device = options.value_or("device", "cpu");
-  if (device == "cuda") {
-    fail("--device cuda: this build has no CUDA kernels yet; there is cpu");
-  }
-  if (device != "cpu") {
-    wrong_usage("--device: there is no device '{}'; there is cpu", device);
+Device set_up_device(const Options& options) {
+  const std::string name = options.value_or("device", "cpu");
+  Device device = Device::cpu;
+  if (name == "auto") {
+    device = best_device();
+  } else if (!parse(name, device)) {
+    wrong_usage("--device: there is no device '{}'; there are auto, cpu, cuda and simt", name);
   }
   if (options.has("threads")) {
     set_threads(static_cast<int>(options.number_or("threads", 1, 1, 1024)));
   }
+  require(device);
+  return device;
+}
+
+std::vector<const KernelEntry*> those_on(Device device, std::vector<const KernelEntry*> entries,
+                                         bool named) {
+  const auto missing =
+      std::stable_partition(entries.begin(), entries.end(), [&](const KernelEntry* entry) {
+        return exists_on(entry->cases(cpu_context()).front(), device);
+      });
+  if (named && missing != entries.end()) {
+    fail("the kernel '{}' exists for the CPU only, not for {}", (*missing)->name, name_of(device));
+  }
+  entries.erase(missing, entries.end());
+  return entries;
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/table/kernel_table.h"
+#include "tensor/device.h"
 #include "tools/command_line/options.h"
 
 namespace basin::profile_kernels {
@@ -25,20 +26,27 @@ Option threads_option();
 /// or comes twice.
 std::vector<const KernelEntry*> chosen_kernels(const std::vector<std::string>& names);
 
+/// What a kernel has on a device besides variant 0: CUDA kernels have variants of their own.
+const std::vector<kernels::KernelVariant>& variants_on(const KernelEntry& entry, Device device);
+
 /// --variant: a number (0 is the best), or "all": 0 does not come then where a listed variant is it
 /// by definition of the table, so 0 and every listed number. Throws UsageError if a kernel lacks
 /// it.
-std::vector<int> chosen_variants(const KernelEntry& entry, const std::string& text);
+std::vector<int> chosen_variants(const KernelEntry& entry, const std::string& text, Device device);
 
 /// "best", or the name of a listed variant.
-std::string variant_name(const KernelEntry& entry, int variant);
+std::string variant_name(const KernelEntry& entry, int variant, Device device);
 
 /// --dtype: f32, f64 or, where `both` is set, all.
 std::vector<DType> chosen_dtypes(const std::string& text, bool both);
 
-/// --device and --threads: sets up the pool. Throws UsageError for a device that does not exist and
-/// Error for one that this build cannot use.
-void set_up_device(const Options& options);
+/// --device (auto: the GPU if one works) and --threads, for which the pool is set up. Throws
+/// UsageError for a device that does not exist and Error for one that cannot be used.
+Device set_up_device(const Options& options);
+
+/// The kernels that exist on the device. Throws Error if one that was named does not.
+std::vector<const KernelEntry*> those_on(Device device, std::vector<const KernelEntry*> entries,
+                                         bool named);
 
 /// The standard sizes with those of --shape "name=value,name=value". Throws UsageError for names
 /// and values that the kernel (or operation) does not have.

@@ -67,6 +67,7 @@ Syntax syntax() {
 }
 
 struct Plan {
+  Device device = Device::cpu;
   std::vector<std::string> kinds;
   nn::BackboneOptions backbone;
   std::int64_t batch = 0, rounds = 0;
@@ -107,6 +108,7 @@ Plan plan_of(const Options& options) {
       wrong_usage("--on-request and --{} do not go together: who asks decides", option);
     }
   }
+  plan.device = set_up_device(options);
   return plan;
 }
 
@@ -136,16 +138,16 @@ class Contestant {
  public:
   Contestant(const Plan& plan, const std::string& kind, const std::string& arrays)
       : kind_(kind), plan_(plan) {
-    cpu_allocator()->release_cache();
+    allocator_of(plan.device)->release_cache();
     nn::BackboneOptions backbone = plan.backbone;
     backbone.kind = kind;
-    step_.emplace(backbone, plan.batch);
+    step_.emplace(backbone, plan.batch, plan.device);
     if (!arrays.empty()) {
       step_->write_arrays(arrays);
     }
     (void)step_->run();
     first_loss_ = step_->loss();
-    cpu_allocator()->reset_peak();
+    allocator_of(plan.device)->reset_peak();
   }
 
   Json description() const {
@@ -159,7 +161,7 @@ class Contestant {
     const double seconds = step_->run();
     return {{"seconds", seconds},
             {"loss", step_->loss()},
-            {"peak_allocated_bytes", cpu_allocator()->stats().peak},
+            {"peak_allocated_bytes", allocator_of(plan_.device)->stats().peak},
             {"peak_resident_bytes", peak_resident_bytes()}};
   }
 
@@ -236,9 +238,8 @@ void step_command(const std::vector<std::string>& words) {
     return;
   }
   const Plan plan = plan_of(options);
-  set_up_device(options);
   const std::string arrays = options.value_or("arrays", "");
-  Json document = head_json(kFormat, 1, results_of_now());
+  Json document = head_json(kFormat, 1, results_of_now(plan.device));
   if (options.has("on-request")) {
     Contestant contestant(plan, plan.kinds.front(), arrays);
     document.update(contestant.description());
@@ -262,9 +263,9 @@ void step_command(const std::vector<std::string>& words) {
   }
   const Json& build = document["build"];
   fmt::print(
-      "{}, {} cores; cpu with {} thread{}, kernels for {}; basin {} {}\n{}; {} rounds\n\n{}{}",
+      "{}, {} cores; {} with {} thread{}, kernels for {}; basin {} {}\n{}; {} rounds\n\n{}{}",
       document["machine"]["processor"].get<std::string>(), document["machine"]["cores"].get<int>(),
-      document["threads"].get<int>(), document["threads"] == 1 ? "" : "s",
+      name_of(plan.device), document["threads"].get<int>(), document["threads"] == 1 ? "" : "s",
       document["isa"].get<std::string>(), build["version"].get<std::string>(),
       build["commit"].get<std::string>(), plan.sizes(), plan.rounds,
       table_of(document["rows"], plan.batch * plan.backbone.max_length).text(), operations);

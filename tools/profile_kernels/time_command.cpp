@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -10,6 +11,7 @@
 #include "tools/profile_kernels/commands.h"
 #include "tools/profile_kernels/comparison.h"
 #include "tools/profile_kernels/correctness.h"
+#include "tools/profile_kernels/device_ceilings.h"
 #include "tools/profile_kernels/measurement.h"
 #include "tools/profile_kernels/on_request.h"
 #include "tools/profile_kernels/progress.h"
@@ -66,6 +68,7 @@ Syntax syntax() {
 }
 
 struct Plan {
+  Device device = Device::cpu;
   std::vector<const KernelEntry*> entries;
   std::string variants, shape;
   DType dtype = DType::f32;
@@ -75,7 +78,9 @@ struct Plan {
 
 Plan plan_of(const Options& options) {
   Plan plan;
-  plan.entries = chosen_kernels(options.operands());
+  plan.device = set_up_device(options);
+  plan.entries =
+      those_on(plan.device, chosen_kernels(options.operands()), !options.operands().empty());
   plan.variants = options.value_or("variant", "0");
   plan.shape = options.value_or("shape", "");
   plan.dtype = chosen_dtypes(options.value_or("dtype", "f32"), false).front();
@@ -83,7 +88,7 @@ Plan plan_of(const Options& options) {
   plan.measurement.min_seconds = options.real_or("min-time", 20, 0.001, 1e6) / 1e3;
   plan.cold = options.has("cold");
   for (const KernelEntry* entry : plan.entries) {
-    (void)chosen_variants(*entry, plan.variants);
+    (void)chosen_variants(*entry, plan.variants, plan.device);
     (void)chosen_sizes(*entry, plan.shape);
   }
   if (options.has("on-request")) {
@@ -107,10 +112,11 @@ struct Checked {
 };
 
 Checked checked(const KernelEntry& entry, const Sizes& sizes, const std::vector<int>& variants,
-                DType dtype) {
+                const Plan& plan) {
+  const DType dtype = plan.dtype;
   const Sizes small = kernels::affordable(entry, sizes, kAffordableWork, cpu_context());
   const KernelCase problem = kernels::sized_case(entry, small, cpu_context());
-  const Correctness correctness(problem, dtype, cpu_context());
+  const Correctness correctness(problem, dtype, plan.device);
   Checked result{{},
                  kernels::kSizedTolerance * tolerance_of(entry, dtype),
                  small == sizes ? "same" : problem.name};
@@ -125,12 +131,22 @@ Checked checked(const KernelEntry& entry, const Sizes& sizes, const std::vector<
   return result;
 }
 
+// Of the device: arrays that are larger do not stay in it between two calls.
+std::int64_t last_cache(Device device) {
+  return device == Device::cuda ? gpu_cache() : this_machine().last_level_cache;
+}
+
+std::int64_t saturated(std::size_t bytes) {
+  constexpr auto most = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
+  return static_cast<std::int64_t>(std::min(bytes, most));
+}
+
 // Copies of the arrays until twice the cache lies between two uses of one.
-std::int64_t copies_for(const MemoryNeeds& needs, std::int64_t cache, bool cold) {
+std::int64_t copies_for(const MemoryNeeds& needs, std::int64_t cache, const Plan& plan) {
   const std::int64_t bytes = std::max<std::int64_t>(1, needs.arrays);
-  const std::int64_t copies = cold ? 1 + 2 * cache / bytes : 1;
-  // Poisoned, guarded and drawn arrays of a check are far smaller.
-  const std::int64_t available = available_bytes();
+  const std::int64_t copies = plan.cold ? 1 + 2 * cache / bytes : 1;
+  // Poisoned, guarded and drawn arrays of a check are far smaller. A copy for a GPU is drawn here.
+  const std::int64_t available = std::min(available_bytes(), saturated(free_memory(plan.device)));
   if (static_cast<double>(needs.arrays + needs.workspace) * static_cast<double>(copies) >
       static_cast<double>(available)) {
     fail("the arrays need {:.1f} GB{}, and {:.1f} GB are available; make the problem smaller",
@@ -141,19 +157,19 @@ std::int64_t copies_for(const MemoryNeeds& needs, std::int64_t cache, bool cold)
   return copies;
 }
 
-std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const Results& results,
-                         const std::string& label, Progress& progress) {
+std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const std::string& label,
+                         Progress& progress) {
   const Sizes sizes = chosen_sizes(entry, plan.shape);
-  const std::vector<int> variants = chosen_variants(entry, plan.variants);
+  const std::vector<int> variants = chosen_variants(entry, plan.variants, plan.device);
   const KernelCase problem = kernels::sized_case(entry, sizes, cpu_context());
   const MemoryNeeds needs = memory_of(problem, plan.dtype);
-  const std::int64_t cache = results.machine.last_level_cache;
+  const std::int64_t cache = last_cache(plan.device);
   MeasurementSettings settings = plan.measurement;
-  settings.copies = copies_for(needs, cache, plan.cold);
+  settings.copies = copies_for(needs, cache, plan);
   progress.tell(fmt::format("{}: checking", label));
-  const Checked verdict = checked(entry, sizes, variants, plan.dtype);
+  const Checked verdict = checked(entry, sizes, variants, plan);
   const Measurement found =
-      measure(problem, plan.dtype, variants, settings, cpu_context(), [&](std::int64_t round) {
+      measure(problem, plan.dtype, variants, settings, plan.device, [&](std::int64_t round) {
         progress.tell(fmt::format("{}: round {} of {}", label, round, settings.rounds));
       });
 
@@ -162,7 +178,7 @@ std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const Resul
     Row row;
     row.kernel = entry.name;
     row.variant = variants[v];
-    row.variant_name = variant_name(entry, variants[v]);
+    row.variant_name = variant_name(entry, variants[v], plan.device);
     row.sizes = problem.name;
     row.dtype = name_of(plan.dtype);
     row.cold = found.copies * needs.arrays >= 2 * cache;
@@ -186,7 +202,7 @@ std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const Resul
 
 Results measured(const Plan& plan) {
   Progress progress;
-  Results results = results_of_now();
+  Results results = results_of_now(plan.device);
   results.settings = {{"rounds", fmt::format("{}", plan.measurement.rounds)},
                       {"min-time", fmt::format("{}", plan.measurement.min_seconds * 1e3)},
                       {"variant", plan.variants},
@@ -195,9 +211,9 @@ Results measured(const Plan& plan) {
                       {"cold", plan.cold ? "true" : "false"}};
   const auto measure_once_more = [&] {
     Ceilings& ceilings = results.ceilings[name_of(plan.dtype)];
-    ceilings = highest(ceilings, measure_ceilings(plan.dtype, results.machine.last_level_cache,
+    ceilings = highest(ceilings, measure_ceilings(plan.device, plan.dtype, last_cache(plan.device),
                                                   std::min(plan.measurement.rounds, kCeilingRounds),
-                                                  plan.measurement.min_seconds, cpu_context(), [&] {
+                                                  plan.measurement.min_seconds, [&] {
                                                     progress.tell("measuring the ceilings");
                                                   }));
   };
@@ -206,7 +222,7 @@ Results measured(const Plan& plan) {
   for (std::size_t n = 0; n < plan.entries.size(); ++n) {
     const KernelEntry& entry = *plan.entries[n];
     const std::string label = fmt::format("[{}/{}] {}", n + 1, plan.entries.size(), entry.name);
-    const std::vector<Row> rows = rows_of(entry, plan, results, label, progress);
+    const std::vector<Row> rows = rows_of(entry, plan, label, progress);
     results.rows.insert(results.rows.end(), rows.begin(), rows.end());
   }
   measure_once_more();
@@ -222,14 +238,16 @@ Results measured(const Plan& plan) {
 void serve(const Plan& plan) {
   const KernelEntry& entry = *plan.entries.front();
   const Sizes sizes = chosen_sizes(entry, plan.shape);
-  const std::vector<int> variants = chosen_variants(entry, plan.variants);
+  const std::vector<int> variants = chosen_variants(entry, plan.variants, plan.device);
   const KernelCase problem = kernels::sized_case(entry, sizes, cpu_context());
-  nlohmann::ordered_json ready = head_json("basin profile_kernels time", 1, results_of_now());
+  nlohmann::ordered_json ready =
+      head_json("basin profile_kernels time", 1, results_of_now(plan.device));
   const std::int64_t copies =
-      copies_for(memory_of(problem, plan.dtype), this_machine().last_level_cache, plan.cold);
-  const Checked verdict = checked(entry, sizes, variants, plan.dtype);
-  KernelCaller caller(problem, plan.dtype, copies, cpu_context());
-  const RepeatedCalls calls([&] { caller.call(variants.front()); }, plan.measurement.min_seconds);
+      copies_for(memory_of(problem, plan.dtype), last_cache(plan.device), plan);
+  const Checked verdict = checked(entry, sizes, variants, plan);
+  KernelCaller caller(problem, plan.dtype, copies, plan.device);
+  const RepeatedCalls calls([&] { caller.call(variants.front()); }, plan.measurement.min_seconds,
+                            plan.device);
   ready.update({{"kernel", entry.name},
                 {"variant", variants.front()},
                 {"sizes", problem.name},
@@ -254,7 +272,6 @@ void time_command(const std::vector<std::string>& words) {
     return;
   }
   const Plan plan = plan_of(options);
-  set_up_device(options);
   if (options.has("on-request")) {
     serve(plan);
     return;

@@ -55,6 +55,7 @@ OperationProblem attention_problem(const Sizes& s) {
   const Variable v = d.normal("v", heads_shape(s));
   const double beta = 1.0 / std::sqrt(static_cast<double>(s.at("D")));
   const Variable fixed(Tensor::full({s.at("H")}, beta, DType::f32));
+  d.problem.constants.push_back(fixed);
   return d.with(
       [=, causal = s.at("causal") == 1] { return attention(q, k, v, fixed, Tensor(), causal); });
 }
@@ -151,6 +152,15 @@ OperationProblem recurrent_problem(const Sizes& s, More... more) {
 }
 
 }  // namespace
+
+void OperationProblem::to(Device device) {
+  for (auto& [name, input] : inputs) {
+    input.move_to(device);
+  }
+  for (Variable& constant : constants) {
+    constant.move_to(device);
+  }
+}
 
 const std::vector<TimedOperation>& timed_operations() {
   static const std::vector<TimedOperation> all = {

@@ -14,8 +14,12 @@ namespace basin::profile_kernels {
 
 struct OperationProblem {
   std::map<std::string, Variable> inputs;  ///< leaves, drawn; all of them get a gradient
-  std::map<std::string, Tensor> ids;       ///< whole numbers: tokens, targets
+  std::vector<Variable> constants{};       ///< leaves without a gradient
+  std::map<std::string, Tensor> ids;       ///< whole numbers: tokens, targets; stay on the CPU
   std::function<Variable()> forward;
+
+  /// Moves inputs and constants, and with them the work.
+  void to(Device device);
 };
 
 struct TimedOperation {

@@ -41,11 +41,14 @@ void make_folder(const std::string& folder) {
   }
 }
 
-TrainingStep::TrainingStep(const nn::BackboneOptions& options, std::int64_t batch)
+TrainingStep::TrainingStep(const nn::BackboneOptions& options, std::int64_t batch, Device device)
     : model_(options, 1),
-      optimizer_(nn::make_optimizer(model_.parameters(), optimizer_options())),
+      device_(device),
       tokens_(random_ids({batch, options.max_length}, options.vocabulary, 0)),
-      targets_(random_ids({batch, options.max_length}, options.vocabulary, 1)) {}
+      targets_(random_ids({batch, options.max_length}, options.vocabulary, 1)) {
+  model_.to(device);
+  optimizer_ = nn::make_optimizer(model_.parameters(), optimizer_options());
+}
 
 double TrainingStep::run() {
   const double begin = seconds_now();
@@ -57,6 +60,7 @@ double TrainingStep::run() {
     const ProfiledScope scope("optimizer", ProfilePhase::other);
     (void)optimizer_->step(kLearningRate);
   }
+  synchronize(device_);
   const double seconds = seconds_now() - begin;
   if (!std::isfinite(loss_)) {
     fail("the loss became {}", loss_);

@@ -15,8 +15,9 @@ namespace basin::profile_kernels {
 /// work.
 class TrainingStep {
  public:
-  /// Sequences have options.max_length tokens. Throws Error for options that cannot be.
-  TrainingStep(const nn::BackboneOptions& options, std::int64_t batch);
+  /// Sequences have options.max_length tokens. Throws Error for options that
+  /// cannot be.
+  TrainingStep(const nn::BackboneOptions& options, std::int64_t batch, Device device);
 
   /// Seconds of one step. Throws Error if the loss is not finite.
   double run();
@@ -30,6 +31,7 @@ class TrainingStep {
 
  private:
   nn::LanguageModel model_;
+  Device device_;
   std::unique_ptr<nn::Optimizer> optimizer_;
   Tensor tokens_, targets_;
   double loss_ = 0;

@@ -49,7 +49,8 @@ struct Run {
 bool tells_runs_apart(const std::string& setting) {
   static const std::set<std::string> others = {
       "task",          "backbone", "log-every",        "eval-every",       "eval-examples",
-      "test-examples", "threads",  "checkpoint-every", "keep-checkpoints", "data-digest"};
+      "test-examples", "threads",  "checkpoint-every", "keep-checkpoints", "data-digest",
+      "device"};
   return others.count(setting) == 0;
 }
 
@@ -185,7 +186,7 @@ std::vector<SeedGroup> group_by_seed(const std::vector<Run>& runs) {
     auto key = settings;
     // How often a run reports does not change what it learns.
     for (const char* name :
-         {"threads", "log-every", "eval-every", "eval-examples", "checkpoint-every"}) {
+         {"threads", "device", "log-every", "eval-every", "eval-examples", "checkpoint-every"}) {
       key.erase(name);
     }
     const auto [found, fresh] = known.insert({std::move(key), groups.size()});

@@ -65,6 +65,7 @@ struct Configuration {
   std::int64_t checkpoint_every = 100;  ///< 0: only after the last step
   std::int64_t keep_checkpoints = 1;    ///< checkpoint.h5 included
   std::int64_t threads = 0;             ///< 0: as many as there are cores
+  Device device = best_device();
 };
 
 /// A value as somebody wrote it, and where: "--width" or "file.ini:3: width".

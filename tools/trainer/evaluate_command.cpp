@@ -36,6 +36,7 @@ const Syntax kSyntax = {
      {"eval-stride", "N", "tokens between the beginnings of chunks [as the run did]"},
      {"batch", "N", "examples at a time [as the run did]"},
      {"threads", "N", "of the CPU [one per core]"},
+     {"device", "NAME", "auto, cpu, cuda or simt [auto]"},
      {"task", "NAME", "refuse a checkpoint of another task"},
      {"backbone", "NAME", "refuse a checkpoint of another backbone"},
      {"out", "FILE", "write the figures as JSON, too"}},
@@ -64,6 +65,7 @@ Configuration read_configuration(const std::string& path, const std::string& tex
   refuse_other(path, "task", c.task, arguments.value_or("task", c.task));
   refuse_other(path, "backbone", c.backbone, arguments.value_or("backbone", c.backbone));
   c.threads = 0;
+  c.device = best_device();
   // What the weights were trained with must be the same; what they are tried on need not.
   if (arguments.has("data")) {
     c.data_digest = vocabulary_digest(c.data_digest);
@@ -71,7 +73,7 @@ Configuration read_configuration(const std::string& path, const std::string& tex
     c.data_digest = training_digest(c.data_digest);
   }
   for (const char* name :
-       {"data", "validation-data", "test-data", "eval-stride", "batch", "threads"}) {
+       {"data", "validation-data", "test-data", "eval-stride", "batch", "threads", "device"}) {
     if (!arguments.has(name)) {
       continue;
     }

@@ -69,6 +69,7 @@ std::unique_ptr<tasks::Task> prepare_task(const Configuration& configuration, bo
 }  // namespace
 
 Experiment make_experiment(const Configuration& configuration, bool quiet) {
+  require(configuration.device);  // not wrong usage: elsewhere the same command works
   return with_usage_errors([&] {
     if (configuration.threads > 0) {
       set_threads(static_cast<int>(configuration.threads));
@@ -87,6 +88,7 @@ Experiment make_experiment(const Configuration& configuration, bool quiet) {
     experiment.model = std::make_unique<nn::LanguageModel>(
         backbone_options(configuration, *experiment.task), configuration.seed,
         nn::HeadOptions{configuration.tie_weights, configuration.label_smoothing});
+    experiment.model->to(configuration.device);
     return experiment;
   });
 }

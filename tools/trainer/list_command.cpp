@@ -59,8 +59,12 @@ std::string processor_name() {
 
 void list_devices() {
   fmt::print("Devices\n");
-  fmt::print("  {:<17} {} threads{}\n", name_of(Device::cpu), threads(), processor_name());
-  fmt::print("  {:<17} not available: this program was built without CUDA\n", "cuda");
+  for (const Device device : {Device::cpu, Device::cuda, Device::simt}) {
+    const std::string problem = why_unavailable(device);
+    fmt::print("  {:<17} {}{}\n", name_of(device),
+               problem.empty() ? describe_device(device) : "not available: " + problem,
+               device == Device::cpu ? processor_name() : "");
+  }
 }
 
 }  // namespace

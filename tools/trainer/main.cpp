@@ -88,8 +88,8 @@ int main(int argc, char** argv) {
   // A file beyond the size limit is then an error of write() like any other.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
-    const basin::ScopedAllocator limited(
-        std::make_shared<basin::CachingCpuAllocator>(basin::trainer::available_memory()));
+    const basin::ScopedAllocator limited(std::make_shared<basin::CachingAllocator>(
+        basin::Device::cpu, basin::trainer::available_memory()));
     run({argv + std::min(argc, 1), argv + argc});
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
       complain("standard output cannot be written");

@@ -59,14 +59,22 @@ double least_elements(const Configuration& c, bool training) {
 
 }  // namespace
 
+namespace {
+
+std::size_t memory_of(Device device) {
+  return device == Device::cuda ? free_memory(device) : available_memory();
+}
+
+}  // namespace
+
 void check_memory(const Configuration& c, bool training) {
   const double needed = least_elements(c, training) * static_cast<double>(size_of(c.dtype));
-  const auto available = static_cast<double>(available_memory());
+  const auto available = static_cast<double>(memory_of(c.device));
   if (needed > available) {
     throw OutOfMemory(
-        fmt::format("the model needs at least {:.1f} GB of memory, {:.1f} GB are "
+        fmt::format("the model needs at least {:.1f} GB of {} memory, {:.1f} GB are "
                     "available; make width, layers, vocabulary, length or batch smaller",
-                    needed / 1e9, available / 1e9));
+                    needed / 1e9, c.device == Device::cuda ? "GPU" : "CPU", available / 1e9));
   }
 }
 

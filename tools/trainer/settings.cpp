@@ -192,6 +192,25 @@ Setting threads_setting() {
       always};
 }
 
+// "auto" is decided when it is read: the configuration of a run says where it ran.
+Setting device_setting() {
+  return {
+      "device",
+      "Run",
+      "NAME",
+      "auto: cuda if a GPU works, else cpu; simt runs the CUDA kernels on the CPU, slowly. Each "
+      "rounds in its own way",
+      [](Configuration& c, const std::string& text, const std::string& origin) {
+        if (text == "auto") {
+          c.device = best_device();
+        } else if (!parse(text, c.device)) {
+          wrong_usage("{} '{}' must be auto, cpu, cuda or simt", origin, text);
+        }
+      },
+      [](const Configuration& c) { return name_of(c.device); },
+      always};
+}
+
 template <class Kind>
 void check_name(const std::vector<Kind>& kinds, const char* what, const std::string& name,
                 const std::string& origin) {
@@ -319,6 +338,7 @@ std::vector<Setting> make_settings() {
           "Run", "keep-checkpoints", &C::keep_checkpoints, 1, 1'000'000,
           "how many: checkpoint.h5 and those before it, checkpoint_STEP.h5; best.h5 is kept, too"),
       threads_setting(),
+      device_setting(),
   };
 }
 

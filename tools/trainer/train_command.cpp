@@ -56,7 +56,7 @@ Configuration written_configuration(const std::string& path) {
   }
 }
 
-// The folder's configuration. Settings that were given must say the same, but for the threads.
+// The folder's configuration. Settings that were given must say the same, but for where it runs.
 Configuration resumed_configuration(const RunFolder& folder, const GivenValues& given) {
   const std::string path = folder.file(run_files::kConfiguration);
   if (folder.has(run_files::kSummary)) {
@@ -75,12 +75,13 @@ Configuration resumed_configuration(const RunFolder& folder, const GivenValues& 
     const Setting& setting = *find_setting(name);
     setting.read(wanted, value.text, value.origin);
     keep_path(wanted, name);
-    if (name != "threads" && setting.write(wanted) != setting.write(stored)) {
+    if (name != "threads" && name != "device" && setting.write(wanted) != setting.write(stored)) {
       wrong_usage("{} {} cannot be changed by --resume: the run in {} has {}", value.origin,
                   value.text, folder.path(), setting.write(stored));
     }
   }
   stored.threads = wanted.threads;
+  stored.device = wanted.device;
   return stored;
 }
 

@@ -297,7 +297,7 @@ Summary TrainingSession::summarise() const {
   s.best_value = best->metrics.front().value;
   s.seconds = test->seconds;
   s.tokens_per_second = mean_tokens_per_second(log_.rows());
-  s.peak_memory_bytes = cpu_allocator()->stats().peak;
+  s.peak_memory_bytes = allocator_of(configuration_.device)->stats().peak;
   s.configuration = to_map(configuration_);
   return s;
 }
