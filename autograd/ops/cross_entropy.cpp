@@ -14,8 +14,8 @@ Variable cross_entropy(const Variable& logits, const Tensor& targets, std::int64
       "cross_entropy", {logits}, result.loss,
       [logits = Saved(logits.value()), targets = Saved(targets), lse = Saved(result.lse),
        count = result.count, ignore_index, label_smoothing](const Tensor& dy, auto) {
-        return std::vector{cross_entropy_backward(logits.get(), targets.get(), lse.get(), count,
-                                                  dy, ignore_index, label_smoothing)};
+        return std::vector{cross_entropy_backward(logits.get(), targets.get(), lse.get(), count, dy,
+                                                  ignore_index, label_smoothing)};
       });
 }
 
