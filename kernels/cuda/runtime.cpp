@@ -20,7 +20,7 @@ namespace {
 // A Status points to its message: each thread keeps the last one it made.
 template <class... Arguments>
 Status failure(Status::Code code, const char* format, Arguments... arguments) {
-  thread_local char text[512];
+  thread_local char text[1536];
   std::snprintf(text, sizeof text, format, arguments...);
   return {code, text, -1};
 }
