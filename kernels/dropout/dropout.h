@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -22,5 +22,7 @@ struct Dropout {
   DType dtype;
 };
 Status dropout(const Dropout&, const CpuContext&);
+Status dropout(const Dropout&, const SimtContext&);
+Status dropout(const Dropout&, const CudaContext&);
 
 }  // namespace basin::kernels

@@ -17,9 +17,10 @@ KernelCase dropout_case(const char* name, double probability, std::int64_t count
   KernelCase result;
   result.name = name;
   result.buffers = {{"x", Role::input, {count}}, {"y", Role::output, {count}}};
-  result.run = [probability, count](void* const* d, DType dtype, int, const CpuContext& context) {
-    return dropout({d[0], d[1], count, probability, kKey, kStream, dtype}, context);
-  };
+  run_on_all_devices(
+      result, [probability, count](void* const* d, DType dtype, const auto& context) {
+        return dropout({d[0], d[1], count, probability, kKey, kStream, dtype}, context);
+      });
   // One element at a time, from the definition of its word.
   result.reference = [probability, count](void* const* d) {
     for (std::int64_t i = 0; i < count; ++i) {

@@ -73,11 +73,11 @@ KernelCase forward_case(const Problem& s) {
     apply_ignore(s, d, dtype);
     return Status{};
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [s](void* const* d, DType dtype, const auto& context) {
     return cross_entropy_forward(
         {d[0], integers(d[1]), d[2], d[3], s.rows, s.classes, kIgnore, s.smoothing, dtype},
         context);
-  };
+  });
   // -sum of target weight times log probability.
   result.reference = [s](void* const* d) {
     for (std::int64_t r = 0; r < s.rows; ++r) {
@@ -109,11 +109,11 @@ KernelCase backward_case(const Problem& s) {
         {d[0], integers(d[1]), d[2], d[3], s.rows, s.classes, kIgnore, s.smoothing, dtype},
         context);
   };
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [s](void* const* d, DType dtype, const auto& context) {
     return cross_entropy_backward(
         {d[0], integers(d[1]), d[3], d[4], s.rows, s.classes, kIgnore, s.smoothing, kScale, dtype},
         context);
-  };
+  });
   // Probability minus target distribution.
   result.reference = [s](void* const* d) {
     for (std::int64_t r = 0; r < s.rows; ++r) {

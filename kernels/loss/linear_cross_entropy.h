@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -15,9 +15,12 @@ namespace basin::kernels {
 /// dlogits[r, c] = scale (softmax_c - s / classes - (1 - s) [c = target_r]),
 /// dx = dlogits W, dweight = dlogits^T x, dbias = sum_r dlogits. Rows whose target is ignore_index
 /// are not read and cost nothing; their row_loss and dx are 0. A target outside [0, classes) gives
-/// an invalid status with its position. All matrices are contiguous.
+/// an invalid status with its position. All matrices are contiguous. On a GPU, which the host does
+/// not wait for, such a target makes the loss of the row, its dx and all of dweight and dbias NaN,
+/// and ignored rows cost what others do.
 /// Variants: 0 best, 1 blocks of rows through gemm() and the kernels of cross_entropy.h, 2 tiles of
-/// logits that are made, judged and used while they are in the cache.
+/// logits that are made, judged and used while they are in the cache. A GPU has the first only,
+/// whatever is asked for.
 struct LinearCrossEntropy {
   const void* x;                ///< (rows, width)
   const void* weight;           ///< (classes, width)
@@ -38,6 +41,10 @@ struct LinearCrossEntropy {
   std::int64_t most_logits = std::int64_t{24} << 20;
 };
 std::int64_t linear_cross_entropy_workspace(const LinearCrossEntropy&, const CpuContext&);
+std::int64_t linear_cross_entropy_workspace(const LinearCrossEntropy&, const SimtContext&);
+std::int64_t linear_cross_entropy_workspace(const LinearCrossEntropy&, const CudaContext&);
 Status linear_cross_entropy(const LinearCrossEntropy&, const CpuContext&);
+Status linear_cross_entropy(const LinearCrossEntropy&, const SimtContext&);
+Status linear_cross_entropy(const LinearCrossEntropy&, const CudaContext&);
 
 }  // namespace basin::kernels

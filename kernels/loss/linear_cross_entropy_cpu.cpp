@@ -4,9 +4,9 @@
 #include <cstdint>
 
 #include "kernels/common/dispatch.h"
-#include "kernels/gemm/gemm.h"
 #include "kernels/loss/cross_entropy.h"
 #include "kernels/loss/linear_cross_entropy_tiles.h"
+#include "kernels/loss/linear_products.h"
 #include "kernels/simd/isa.h"
 
 namespace basin::kernels {
@@ -28,37 +28,6 @@ std::int64_t rows_of_block(const LinearCrossEntropy& p) {
       std::max<std::int64_t>(96, p.most_logits / std::max<std::int64_t>(1, p.classes));
   return std::min(most, std::max<std::int64_t>(1, p.rows));
 }
-
-Gemm product(DType dtype, std::int64_t m, std::int64_t n, std::int64_t k) {
-  Gemm p{};
-  p.m = m;
-  p.n = n;
-  p.k = k;
-  p.lda = k;
-  p.ldb = n;
-  p.ldc = n;
-  p.dtype = dtype;
-  return p;
-}
-
-struct Products {
-  Gemm logits, dx, dweight;
-
-  Products(const LinearCrossEntropy& p, std::int64_t rows)
-      : logits(product(p.dtype, rows, p.classes, p.width)),
-        dx(product(p.dtype, rows, p.width, p.classes)),
-        dweight(product(p.dtype, p.classes, p.width, rows)) {
-    logits.transpose_b = true;
-    logits.ldb = p.width;
-    dweight.transpose_a = true;
-    dweight.lda = p.classes;
-  }
-
-  std::int64_t workspace(const CpuContext& context) const {
-    return std::max({gemm_workspace(logits, context), gemm_workspace(dx, context),
-                     gemm_workspace(dweight, context)});
-  }
-};
 
 template <class T>
 void add_bias(T* logits, const T* bias, std::int64_t rows, std::int64_t classes,
@@ -119,7 +88,7 @@ Status stored_blocks(const LinearCrossEntropy& p, const CpuContext& context) {
     if (rows == 0) {
       break;  // nothing but ignored rows was left
     }
-    Products products(p, rows);
+    LinearProducts products(p, rows);
     products.logits.a = x;
     products.logits.b = p.weight;
     products.logits.c = logits;
@@ -201,7 +170,7 @@ std::int64_t linear_cross_entropy_workspace(const LinearCrossEntropy& p,
   const auto size = static_cast<std::int64_t>(size_of(p.dtype));
   return rows * (2 * p.width + p.classes + 2) * size + 64 +
          2 * rows * static_cast<std::int64_t>(sizeof(std::int64_t)) +
-         Products(p, rows).workspace(context);
+         LinearProducts(p, rows).workspace(context);
 }
 
 Status linear_cross_entropy(const LinearCrossEntropy& p, const CpuContext& context) {

@@ -132,6 +132,14 @@ std::int64_t most_bytes(const Problem& s, const CpuContext& context) {
     for (const DType dtype : {DType::f32, DType::f64}) {
       most = std::max(most, linear_cross_entropy_workspace(
                                 call_of(s, nowhere.data(), nullptr, dtype, variant), context));
+      most =
+          std::max(most, linear_cross_entropy_workspace(
+                             call_of(s, nowhere.data(), nullptr, dtype, variant), SimtContext{}));
+      if constexpr (kCudaBuilt) {
+        most =
+            std::max(most, linear_cross_entropy_workspace(
+                               call_of(s, nowhere.data(), nullptr, dtype, variant), CudaContext{}));
+      }
     }
   }
   return most;
@@ -158,6 +166,9 @@ KernelCase make_case(const Problem& s, const CpuContext& machine) {
   result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
     return linear_cross_entropy(call_of(s, d, d[8], dtype, variant), context);
   };
+  set_device_runs(result, [s](void* const* d, DType dtype, int variant, const auto& context) {
+    return linear_cross_entropy(call_of(s, d, d[8], dtype, variant), context);
+  });
   result.reference = [s](void* const* d) { definition(s, d); };
   const auto products = static_cast<double>(s.rows * s.classes * s.width);
   const auto logits = static_cast<double>(s.rows * s.classes);

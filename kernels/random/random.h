@@ -3,16 +3,17 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
 enum class Distribution : std::uint8_t { uniform, normal };
 
 /// uniform: y[i] in [a, b); normal: mean a, standard deviation b (Box-Muller in double). Element i
-/// depends on (key, stream, i) alone. f32 or f64.
+/// depends on (key, stream, i) alone; uniform numbers have the same bits on every device. f32 or
+/// f64.
 struct RandomFill {
   void* y;
   std::int64_t count;
@@ -24,5 +25,7 @@ struct RandomFill {
   DType dtype;
 };
 Status random_fill(const RandomFill&, const CpuContext&);
+Status random_fill(const RandomFill&, const SimtContext&);
+Status random_fill(const RandomFill&, const CudaContext&);
 
 }  // namespace basin::kernels

@@ -26,9 +26,9 @@ KernelCase random_case(const char* name, Distribution distribution, double a, do
   KernelCase result;
   result.name = name;
   result.buffers = {{"y", Role::output, {count}}};
-  result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [=](void* const* d, DType dtype, const auto& context) {
     return random_fill({d[0], count, distribution, a, b, kKey, kStream, dtype}, context);
-  };
+  });
   // Element by element: the block of its pair, then the half that belongs to it.
   result.reference = [=](void* const* d) {
     for (std::int64_t i = 0; i < count; ++i) {

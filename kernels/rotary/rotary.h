@@ -4,9 +4,9 @@
 #include <cstdint>
 
 #include "kernels/association/heads.h"
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -21,5 +21,7 @@ struct Rotary {
   DType dtype;
 };
 Status rotary(const Rotary&, const CpuContext&);
+Status rotary(const Rotary&, const SimtContext&);
+Status rotary(const Rotary&, const CudaContext&);
 
 }  // namespace basin::kernels

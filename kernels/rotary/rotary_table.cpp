@@ -26,10 +26,10 @@ KernelCase make_case(const Problem& s) {
   result.name = extents_name({s.B, s.H, s.L, s.D}) + (s.inverse ? "_inverse" : "");
   result.buffers = {{"x", Role::input, {s.B, s.L, s.H, s.D}},
                     {"y", Role::output, {s.B, s.L, s.H, s.D}}};
-  result.run = [s](void* const* d, DType dtype, int, const CpuContext& context) {
+  run_on_all_devices(result, [s](void* const* d, DType dtype, const auto& context) {
     return rotary({view(d[0], s), view(d[1], s), s.B, s.H, s.L, s.D, kBase, s.inverse, dtype},
                   context);
-  };
+  });
   // The pair as a complex number times e^(i angle).
   result.reference = [s](void* const* d) {
     for (std::int64_t row = 0; row < s.B * s.L * s.H; ++row) {
