@@ -37,6 +37,12 @@ static bool fits_packs(const T* x) {
   return reinterpret_cast<std::uintptr_t>(x) % (sizeof(T) * W) == 0;
 }
 
+/// The same for several arrays, in device code.
+template <int W, class... T>
+BASIN_DEVICE inline bool all_at_packs(const T*... x) {
+  return ((reinterpret_cast<std::uintptr_t>(x) % (sizeof(T) * W) == 0) && ...);
+}
+
 /// How many whole packs of W the kernel may use for `count` elements of contiguous arrays: none
 /// unless every array lies at a multiple of a pack.
 template <int W, class... T>

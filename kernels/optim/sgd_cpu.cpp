@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "kernels/common/dispatch.h"
 #include "kernels/optim/sgd.h"
 #include "kernels/simd/targets.h"
@@ -42,8 +44,29 @@ namespace basin::kernels {
 
 HWY_EXPORT(sgd_target);
 
-Status sgd(const Sgd& p, const CpuContext& context) {
+Status sgd(const Sgd& given, const CpuContext& context) {
+  Sgd p = given;
+  if (p.gradient_scale_pointer != nullptr) {
+    if (!std::isfinite(*p.gradient_scale_pointer)) {
+      return {};
+    }
+    p.gradient_scale *= *p.gradient_scale_pointer;
+  }
   return HWY_DYNAMIC_DISPATCH(sgd_target)(p, context);
+}
+
+Status sgd(const SgdList& p, const CpuContext& context) {
+  Status status;
+  for (std::int64_t n = 0; status.ok() && n < p.array_count; ++n) {
+    const SgdArrays& arrays = p.arrays[n];
+    Sgd one = p.by;
+    one.parameter = arrays.parameter;
+    one.gradient = arrays.gradient;
+    one.u = arrays.u;
+    one.count = arrays.count;
+    status = sgd(one, context);
+  }
+  return status;
 }
 
 }  // namespace basin::kernels

@@ -17,12 +17,15 @@ KernelCase sgd_case(const char* name, bool nesterov, double decay, double gradie
   result.name = name;
   result.buffers = {{"parameter", Role::in_out, {count}},
                     {"gradient", Role::input, {count}, -2, 2},
-                    {"u", Role::in_out, {count}, -0.5, 0.5}};
-  result.run = [=](void* const* d, DType dtype, int, const CpuContext& context) {
-    return sgd(
-        {d[0], d[1], d[2], count, kLearningRate, kMomentum, nesterov, decay, gradient_scale, dtype},
-        context);
-  };
+                    {"u", Role::in_out, {count}, -0.5, 0.5},
+                    {"scale", Role::input, {1}, 0.5, 0.5}};
+  result.buffers[3].always_double = true;
+  // Half of the scale is read from memory.
+  run_on_all_devices(result, [=](void* const* d, DType dtype, const auto& context) {
+    return sgd(Sgd{d[0], d[1], d[2], count, kLearningRate, kMomentum, nesterov, decay,
+                   2 * gradient_scale, dtype, doubles(d[3])},
+               context);
+  });
   result.reference = [=](void* const* d) {
     for (std::int64_t i = 0; i < count; ++i) {
       double& parameter = doubles(d[0])[i];

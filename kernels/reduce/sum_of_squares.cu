@@ -23,8 +23,7 @@ BASIN_KERNEL void squares_kernel(ArrayList<NumberArray, kArrays> list, double* p
   const T* const x = static_cast<const T*>(array.x) + here.begin;
   const std::int64_t rest = array.count - here.begin;
   const std::int64_t count = rest < kSumOfSquaresPiece ? rest : kSumOfSquaresPiece;
-  const bool aligned = reinterpret_cast<std::uintptr_t>(x) % (sizeof(T) * kWidth) == 0;
-  const std::int64_t packs = aligned ? count / kWidth : 0;
+  const std::int64_t packs = all_at_packs<kWidth>(x) ? count / kWidth : 0;
   double sum = 0;
   for (std::int64_t pack = threadIdx.x; pack < packs; pack += blockDim.x) {
     const auto values = load_pack<kWidth>(x + pack * kWidth);
