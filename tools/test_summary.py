@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Counts the tests of a JUnit file that ctest wrote: passed, failed, skipped, and how many were
-skipped for want of data. Exits with 1 if any failed or none ran."""
+skipped for want of data or of a GPU. Exits with 1 if any failed or none ran."""
 
 import re
 import sys
@@ -8,6 +8,8 @@ import xml.etree.ElementTree as ElementTree
 
 # A test that finds no real data skips with a message that starts so (tests/README.md).
 NO_DATA = "needs BASIN_DATA"
+# One that finds no GPU (tests/cuda/gpu.h), or a program that does not.
+NO_GPU = "needs a GPU"
 
 
 def main():
@@ -18,7 +20,7 @@ def main():
     except (OSError, ElementTree.ParseError) as error:
         sys.exit(f"test_summary.py: no test results in {sys.argv[1]}: {error}")
 
-    passed, failed, skipped, no_data = [], [], [], []
+    passed, failed, skipped, no_data, no_gpu = [], [], [], [], []
     for case in cases:
         status = case.get("status")
         if status == "run":
@@ -27,16 +29,20 @@ def main():
             skipped.append(case)
             if NO_DATA in (case.findtext("system-out") or ""):
                 no_data.append(case)
+            elif NO_GPU in (case.findtext("system-out") or ""):
+                no_gpu.append(case)
         else:
             failed.append(case)
 
     for case in failed:
         print(f"FAILED  {name_of(case)}")
     for case in skipped:
-        if case not in no_data:
+        if case not in no_data and case not in no_gpu:
             print(f"skipped {name_of(case)}")
     if no_data:
         print(f"{len(no_data)} of the skipped tests had no data: set BASIN_DATA to run them")
+    if no_gpu:
+        print(f"{len(no_gpu)} of the skipped tests had no GPU")
     print(f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped")
     sys.exit(1 if failed or not passed else 0)
 

@@ -1,10 +1,10 @@
 #include "nn/optim/optimizer.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "kernels/optim/adamw.h"
+#include "kernels/optim/clip.h"
 #include "kernels/optim/sgd.h"
 #include "tensor/check.h"
 #include "tensor/functions/reduce.h"
@@ -63,27 +63,37 @@ Optimizer::Optimizer(std::vector<Parameter> parameters, const OptimizerOptions& 
 }
 
 double Optimizer::step(double learning_rate) {
-  double squares = 0;
-  for (const Parameter& parameter : parameters_) {
-    if (parameter.variable.grad().defined()) {
-      squares += sum_of_squares(parameter.variable.grad()).item();
-    }
-  }
-  const double norm = std::sqrt(squares);
-  if (!std::isfinite(norm)) {
-    return norm;
-  }
-  ++steps_;
-  const double scale =
-      options_.clip_norm > 0.0 ? std::min(1.0, options_.clip_norm / (norm + 1e-6)) : 1.0;
+  std::vector<Tensor> gradients;
+  std::vector<std::size_t> owners;
   for (std::size_t n = 0; n < parameters_.size(); ++n) {
-    Variable& variable = parameters_[n].variable;
-    if (variable.grad().defined()) {
-      update(variable.mutable_value(), variable.grad().contiguous(), states_[n], steps_,
-             learning_rate, scale);
+    const Tensor& gradient = parameters_[n].variable.grad();
+    if (gradient.defined()) {
+      gradients.push_back(gradient.contiguous());
+      owners.push_back(n);
     }
   }
-  return norm;
+  if (gradients.empty()) {
+    ++steps_;
+    return 0;
+  }
+  const Device device = gradients.front().device();
+  const Tensor squares = sum_of_squares(gradients);
+  Tensor scale = Tensor::empty({}, DType::f64, device);
+  Tensor norm = Tensor::empty({}, DType::f64, device);
+  const kernels::ClipScale clip{squares.kernel_data<double>(), options_.clip_norm,
+                                static_cast<double*>(scale.mutable_raw()),
+                                static_cast<double*>(norm.mutable_raw()), nullptr};
+  check(on_device(device, [&](const auto& at) { return kernels::clip_scale(clip, at); }),
+        "clip_scale", squares);
+  std::vector<Item> items;
+  for (std::size_t n = 0; n < owners.size(); ++n) {
+    const std::size_t owner = owners[n];
+    items.push_back({parameters_[owner].variable.mutable_value(), gradients[n], states_[owner]});
+  }
+  update(items, steps_ + 1, learning_rate, scale.kernel_data<double>());
+  const double found = norm.item();
+  steps_ += std::isfinite(found) ? 1 : 0;
+  return found;
 }
 
 void Optimizer::restore(std::int64_t steps, const std::vector<State>& states) {
@@ -116,37 +126,53 @@ void Optimizer::restore(std::int64_t steps, const std::vector<State>& states) {
 AdamW::AdamW(std::vector<Parameter> parameters, const OptimizerOptions& options)
     : Optimizer(std::move(parameters), options, {"m", "v"}) {}
 
-void AdamW::update(Tensor& value, const Tensor& gradient, State& state, std::int64_t step,
-                   double learning_rate, double gradient_scale) const {
+void AdamW::update(std::span<const Item> items, std::int64_t step, double learning_rate,
+                   const double* gradient_scale) const {
+  std::vector<kernels::AdamWArrays> arrays;
+  for (const Item& item : items) {
+    arrays.push_back({item.value.mutable_raw(), item.gradient.raw(),
+                      item.state.slots[0].mutable_raw(), item.state.slots[1].mutable_raw(),
+                      item.value.numel()});
+  }
   const OptimizerOptions& o = options();
-  const kernels::AdamW p{value.mutable_raw(),
-                         gradient.raw(),
-                         state.slots[0].mutable_raw(),
-                         state.slots[1].mutable_raw(),
-                         value.numel(),
-                         step,
-                         learning_rate,
-                         o.beta1,
-                         o.beta2,
-                         o.eps,
-                         o.weight_decay,
-                         gradient_scale,
-                         value.dtype(),
-                         o.kind != OptimizerKind::adam};
-  check(kernels::adamw(p, cpu_only("adamw", value)), "adamw", value, gradient);
+  const Tensor& value = items.front().value;
+  kernels::AdamWList p{arrays.data(), static_cast<std::int64_t>(arrays.size()), {}};
+  p.by.step = step;
+  p.by.lr = learning_rate;
+  p.by.beta1 = o.beta1;
+  p.by.beta2 = o.beta2;
+  p.by.eps = o.eps;
+  p.by.weight_decay = o.weight_decay;
+  p.by.gradient_scale = 1.0;
+  p.by.gradient_scale_pointer = gradient_scale;
+  p.by.decoupled = o.kind != OptimizerKind::adam;
+  p.by.dtype = value.dtype();
+  check(on_device(value.device(), [&](const auto& at) { return kernels::adamw(p, at); }), "adamw",
+        value);
 }
 
 Sgd::Sgd(std::vector<Parameter> parameters, const OptimizerOptions& options)
     : Optimizer(std::move(parameters), options, {"momentum"}) {}
 
-void Sgd::update(Tensor& value, const Tensor& gradient, State& state, std::int64_t,
-                 double learning_rate, double gradient_scale) const {
+void Sgd::update(std::span<const Item> items, std::int64_t, double learning_rate,
+                 const double* gradient_scale) const {
+  std::vector<kernels::SgdArrays> arrays;
+  for (const Item& item : items) {
+    arrays.push_back({item.value.mutable_raw(), item.gradient.raw(),
+                      item.state.slots[0].mutable_raw(), item.value.numel()});
+  }
   const OptimizerOptions& o = options();
-  const kernels::Sgd p{value.mutable_raw(), gradient.raw(), state.slots[0].mutable_raw(),
-                       value.numel(),       learning_rate,  o.momentum,
-                       o.nesterov,          o.weight_decay, gradient_scale,
-                       value.dtype()};
-  check(kernels::sgd(p, cpu_only("sgd", value)), "sgd", value, gradient);
+  const Tensor& value = items.front().value;
+  kernels::SgdList p{arrays.data(), static_cast<std::int64_t>(arrays.size()), {}};
+  p.by.lr = learning_rate;
+  p.by.momentum = o.momentum;
+  p.by.nesterov = o.nesterov;
+  p.by.weight_decay = o.weight_decay;
+  p.by.gradient_scale = 1.0;
+  p.by.gradient_scale_pointer = gradient_scale;
+  p.by.dtype = value.dtype();
+  check(on_device(value.device(), [&](const auto& at) { return kernels::sgd(p, at); }), "sgd",
+        value);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(std::vector<Parameter> parameters,

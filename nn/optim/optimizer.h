@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,8 @@ class Optimizer {
 
   /// One update from the gradients at hand, which are left as they are. A parameter without a
   /// gradient is not touched. Returns the norm before clipping; if it is not finite, nothing is
-  /// changed.
+  /// changed. On a GPU the whole update is queued before the norm is read, which waits for it.
+  /// Throws Error unless all parameters have one dtype and lie on one device.
   double step(double learning_rate);
 
   const OptimizerOptions& options() const { return options_; }
@@ -60,10 +62,16 @@ class Optimizer {
   Optimizer(std::vector<Parameter> parameters, const OptimizerOptions& options,
             std::vector<std::string> slot_names);
 
-  /// One parameter, in place. `gradient` is contiguous and still has to be multiplied by
-  /// `gradient_scale`; step counts from 1.
-  virtual void update(Tensor& value, const Tensor& gradient, State& state, std::int64_t step,
-                      double learning_rate, double gradient_scale) const = 0;
+  /// A parameter that has a gradient, which is contiguous.
+  struct Item {
+    Tensor& value;
+    const Tensor& gradient;
+    State& state;
+  };
+  /// All of them, in place. Gradients still have to be multiplied by `*gradient_scale`, which lies
+  /// where they lie; if it is NaN nothing may be changed. `step` counts from 1.
+  virtual void update(std::span<const Item> items, std::int64_t step, double learning_rate,
+                      const double* gradient_scale) const = 0;
 
  private:
   std::vector<Parameter> parameters_;
@@ -80,8 +88,8 @@ class AdamW final : public Optimizer {
   AdamW(std::vector<Parameter> parameters, const OptimizerOptions& options);
 
  private:
-  void update(Tensor& value, const Tensor& gradient, State& state, std::int64_t step,
-              double learning_rate, double gradient_scale) const override;
+  void update(std::span<const Item> items, std::int64_t step, double learning_rate,
+              const double* gradient_scale) const override;
 };
 
 /// Slot momentum. See kernels::Sgd for the update.
@@ -90,8 +98,8 @@ class Sgd final : public Optimizer {
   Sgd(std::vector<Parameter> parameters, const OptimizerOptions& options);
 
  private:
-  void update(Tensor& value, const Tensor& gradient, State& state, std::int64_t step,
-              double learning_rate, double gradient_scale) const override;
+  void update(std::span<const Item> items, std::int64_t step, double learning_rate,
+              const double* gradient_scale) const override;
 };
 
 /// The optimizer of options.kind.

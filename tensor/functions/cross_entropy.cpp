@@ -43,8 +43,9 @@ CrossEntropyResult cross_entropy(const Tensor& logits, const Tensor& targets,
                                        ignore_index,
                                        label_smoothing,
                                        logits.dtype()};
-  check(kernels::cross_entropy_forward(p, cpu_only("cross_entropy", logits)), "cross_entropy",
-        logits, targets);
+  check(on_device(logits.device(),
+                  [&](const auto& at) { return kernels::cross_entropy_forward(p, at); }),
+        "cross_entropy", logits, targets);
   result.loss = affine(sum(row_loss), 1.0 / static_cast<double>(result.count), 0.0);
   return result;
 }
@@ -67,7 +68,8 @@ Tensor cross_entropy_backward(const Tensor& logits, const Tensor& targets, const
                                         label_smoothing,
                                         (here ? dloss.item() : 1.0) / static_cast<double>(count),
                                         logits.dtype()};
-  check(kernels::cross_entropy_backward(p, cpu_only("cross_entropy", logits)),
+  check(on_device(logits.device(),
+                  [&](const auto& at) { return kernels::cross_entropy_backward(p, at); }),
         "cross_entropy_backward", logits, targets);
   return here ? dlogits : mul(dlogits, dloss);
 }

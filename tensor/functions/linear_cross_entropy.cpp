@@ -71,9 +71,11 @@ LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& wei
   p.scale = 1.0 / static_cast<double>(count);
   p.dtype = x.dtype();
   Workspace workspace(
-      kernels::linear_cross_entropy_workspace(p, cpu_only("linear_cross_entropy", x)), x.device());
+      on_device(x.device(),
+                [&](const auto& at) { return kernels::linear_cross_entropy_workspace(p, at); }),
+      x.device());
   p.workspace = workspace.data();
-  check(kernels::linear_cross_entropy(p, cpu_only("linear_cross_entropy", x)),
+  check(on_device(x.device(), [&](const auto& at) { return kernels::linear_cross_entropy(p, at); }),
         "linear_cross_entropy", x, weight, targets);
   result.loss = affine(sum(row_loss), 1.0 / static_cast<double>(count), 0.0);
   return result;

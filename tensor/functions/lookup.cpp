@@ -60,7 +60,8 @@ Tensor dropout(const Tensor& x, double p, std::uint64_t key, std::uint64_t strea
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   const kernels::Dropout params{source.raw(), y.mutable_raw(), x.numel(), p,
                                 key,          stream,          x.dtype()};
-  check(kernels::dropout(params, cpu_only("dropout", x)), "dropout", x);
+  check(on_device(x.device(), [&](const auto& at) { return kernels::dropout(params, at); }),
+        "dropout", x);
   return y;
 }
 

@@ -42,8 +42,9 @@ Predictions predictions(const Tensor& x, const Tensor& weight, const Tensor& bia
         ignore_index,
         0.0,
         x.dtype()};
-    check(kernels::cross_entropy_forward(p, cpu_only("predictions", x)), "predictions", logits,
-          targets);
+    check(on_device(x.device(),
+                    [&](const auto& at) { return kernels::cross_entropy_forward(p, at); }),
+          "predictions", logits, targets);
     token.slice(0, begin, begin + count).copy_from(argmax(logits, -1));
   }
   return {loss.reshape(targets.shape()), token.reshape(targets.shape())};

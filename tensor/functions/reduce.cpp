@@ -75,16 +75,29 @@ Tensor argmax(const Tensor& x, int dim, bool keep) {
   return reduce_dim(kernels::ReduceOp::argmax, "argmax", x, dim, keep);
 }
 
-Tensor sum_of_squares(const Tensor& x) {
-  check_same_floating("sum_of_squares", x);
-  const Tensor source = x.contiguous();
-  Tensor result = Tensor::empty({}, DType::f64, x.device());
-  Tensor partials =
-      Tensor::empty({kernels::sum_of_squares_partials(x.numel())}, DType::f64, x.device());
-  const kernels::SumOfSquares p{source.raw(), static_cast<double*>(result.mutable_raw()),
-                                static_cast<double*>(partials.mutable_raw()), x.numel(), x.dtype()};
-  check(on_device(x.device(), [&](const auto& at) { return kernels::sum_of_squares(p, at); }),
-        "sum_of_squares", x);
+Tensor sum_of_squares(const Tensor& x) { return sum_of_squares(std::span(&x, 1)); }
+
+Tensor sum_of_squares(std::span<const Tensor> tensors) {
+  if (tensors.empty()) {
+    fail("[sum_of_squares] needs at least one tensor");
+  }
+  const Tensor& first = tensors.front();
+  std::vector<Tensor> sources;
+  std::vector<kernels::NumberArray> arrays;
+  std::int64_t partial_count = 0;
+  for (const Tensor& x : tensors) {
+    check_same_floating("sum_of_squares", first, x);
+    sources.push_back(x.contiguous());
+    arrays.push_back({sources.back().raw(), x.numel()});
+    partial_count += kernels::sum_of_squares_partials(x.numel());
+  }
+  Tensor result = Tensor::empty({}, DType::f64, first.device());
+  Tensor partials = Tensor::empty({partial_count}, DType::f64, first.device());
+  const kernels::SumOfSquaresList p{arrays.data(), static_cast<std::int64_t>(arrays.size()),
+                                    static_cast<double*>(result.mutable_raw()),
+                                    static_cast<double*>(partials.mutable_raw()), first.dtype()};
+  check(on_device(first.device(), [&](const auto& at) { return kernels::sum_of_squares(p, at); }),
+        "sum_of_squares", first);
   return result;
 }
 

@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include <span>
+
 #include "tensor/tensor.h"
 
 namespace basin {
@@ -23,5 +25,7 @@ Tensor argmax(const Tensor& x, int dim, bool keep = false);
 
 /// The sum of the squares of all elements, in double: a scalar (f64) on the device of x.
 Tensor sum_of_squares(const Tensor& x);
+/// The same over all elements of several tensors of one dtype on one device; at least one.
+Tensor sum_of_squares(std::span<const Tensor> tensors);
 
 }  // namespace basin

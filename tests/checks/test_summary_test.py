@@ -18,6 +18,10 @@ NO_DATA = (
     '<testcase name="Hungry" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/>'
     "<system-out>needs BASIN_DATA (mnist)</system-out></testcase>"
 )
+NO_GPU = (
+    '<testcase name="Fast" status="notrun"><skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/>'
+    "<system-out>gpu.h:14: Skipped\nneeds a GPU: no NVIDIA driver was found</system-out></testcase>"
+)
 NO_PROGRAM = (
     '<testcase name="Absent" status="notrun"><skipped message="Unable to find executable"/>'
     "<system-out>Unable to find executable: bin/test_nn</system-out></testcase>"
@@ -56,6 +60,12 @@ class TestSummary(unittest.TestCase):
                 "2 passed, 1 failed, 3 skipped",
             ],
         )
+
+    def test_counts_what_needs_a_gpu(self):
+        status, lines = summary(suite(PASSED, NO_GPU, NO_GPU, NO_GPU))
+        self.assertEqual(status, 0)
+        self.assertEqual(
+            lines, ["3 of the skipped tests had no GPU", "1 passed, 0 failed, 3 skipped"])
 
     def test_skipping_is_no_failure(self):
         self.assertEqual(summary(suite(PASSED, SKIPPED))[0], 0)

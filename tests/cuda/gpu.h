@@ -11,7 +11,7 @@ class OnGpu : public testing::Test {
  protected:
   void SetUp() override {
     if (const std::string problem = why_unavailable(Device::cuda); !problem.empty()) {
-      GTEST_SKIP() << problem;
+      GTEST_SKIP() << "needs a GPU: " << problem;
     }
   }
 };
