@@ -52,7 +52,7 @@ struct AssociationProblem {
   }
 };
 
-/// Widths 1 to 64, both directions of L != M, padding that empties a batch item, causal problems
+/// Widths 1 to 256, both directions of L != M, padding that empties a batch item, causal problems
 /// whose first queries see nothing, lengths around the tile of 32 queries.
 inline std::vector<AssociationProblem> association_problems() {
   return {
@@ -126,6 +126,16 @@ inline std::vector<AssociationProblem> association_problems() {
        .causal = true,
        .key_lengths = {44, 19, 0},
        .interleaved = true},
+      // The wider heads that kernels for a GPU are compiled for.
+      {.name = "width_128", .B = 1, .H = 1, .L = 70, .M = 45, .D = 128, .Dv = 97, .causal = true},
+      {.name = "width_256",
+       .B = 1,
+       .H = 1,
+       .L = 11,
+       .M = 37,
+       .D = 132,
+       .Dv = 256,
+       .key_lengths = {30}},
       {.name = "no_keys", .B = 1, .H = 2, .L = 3, .M = 0, .D = 4, .Dv = 4},
   };
 }
@@ -185,6 +195,21 @@ inline void fill_hidden(const AssociationProblem& s, void* data, DType dtype, st
       }
     }
   }
+}
+
+/// Kernels read key_lengths from a buffer, which must be the last one: it lies where the other
+/// arrays lie. There is none without padding.
+inline void add_lengths(const AssociationProblem& s, std::vector<CaseBuffer>& buffers) {
+  if (!s.key_lengths.empty()) {
+    buffers.push_back(integer_buffer("key_lengths", CaseBuffer::Role::input, {s.B}, 0, 0));
+  }
+}
+/// `at`: its number, which is beyond the last one if there is none.
+inline std::int64_t* lengths_in(const AssociationProblem& s, void* const* data, std::size_t at) {
+  return s.key_lengths.empty() ? nullptr : integers(data[at]);
+}
+inline void fill_lengths(const AssociationProblem& s, void* const* data, std::size_t at) {
+  std::copy(s.key_lengths.begin(), s.key_lengths.end(), lengths_in(s, data, at));
 }
 
 /// One head of f64 arrays: rows(i)[c].

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/common/qualifiers.h"
+
 namespace basin::kernels {
 
 /// A (B, H, rows, width) array whose innermost stride is 1 and whose row_stride is at least its
@@ -16,7 +18,7 @@ struct HeadView {
   std::int64_t row_stride = 0;
 
   template <class T>
-  T* head(std::int64_t b, std::int64_t h) const {
+  BASIN_HOST_DEVICE T* head(std::int64_t b, std::int64_t h) const {
     return static_cast<T*>(data) + b * batch_stride + h * head_stride;
   }
 };

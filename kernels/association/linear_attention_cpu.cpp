@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "kernels/association/check.h"
 #include "kernels/association/chunked_linear_attention.h"
 #include "kernels/association/linear_attention.h"
 #include "kernels/common/dispatch.h"
@@ -57,26 +58,6 @@ struct Memory {
     }
   }
 };
-
-template <class P>
-Status check(const P& p) {
-  if (p.B < 0 || p.H < 0 || p.L < 0 || p.M < 0 || p.D <= 0 || p.Dv <= 0) {
-    return Status::invalid("linear_attention: negative extent or empty head width");
-  }
-  bool fit = rows_fit(p.q, p.L, p.D) && rows_fit(p.k, p.M, p.D) && rows_fit(p.v, p.M, p.Dv) &&
-             rows_fit(p.out, p.L, p.Dv);
-  if constexpr (requires { p.dq; }) {
-    fit = fit && rows_fit(p.dout, p.L, p.Dv) && rows_fit(p.dq, p.L, p.D) &&
-          rows_fit(p.dk, p.M, p.D) && rows_fit(p.dv, p.M, p.Dv);
-  }
-  if (!fit) {
-    return Status::invalid("linear_attention: a row_stride is smaller than the row");
-  }
-  if (p.variant < 0 || p.variant > 2) {
-    return Status::invalid("linear_attention: variants are 0, 1 and 2");
-  }
-  return {};
-}
 
 // Without vector instructions the products of chunks cost more than they save.
 template <class P>
@@ -196,7 +177,7 @@ std::int64_t linear_attention_forward_workspace(const LinearAttentionForward& p,
 }
 
 Status linear_attention_forward(const LinearAttentionForward& p, const CpuContext& context) {
-  if (const Status status = check(p); !status.ok()) {
+  if (const Status status = check_attention(p, 2); !status.ok()) {
     return status;
   }
   if (is_chunked(p)) {
@@ -223,7 +204,7 @@ std::int64_t linear_attention_backward_workspace(const LinearAttentionBackward& 
 }
 
 Status linear_attention_backward(const LinearAttentionBackward& p, const CpuContext& context) {
-  if (const Status status = check(p); !status.ok()) {
+  if (const Status status = check_attention(p, 2); !status.ok()) {
     return status;
   }
   if (is_chunked(p)) {

@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "kernels/association/heads.h"
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -17,7 +17,8 @@ namespace basin::kernels {
 /// nothing (its out is 0). Hidden rows of k and v are never read, so they may hold NaN.
 /// Variants: 0 best, 1 one query at a time, 2 tiles of 32 queries with products by OpenBLAS (scores
 /// of a tile stored), 3 blocks of keys with a running maximum, in vector instructions
-/// (flash_attention.h).
+/// (flash_attention.h). On a GPU (widths up to 256): 0, tiles of keys with a running maximum.
+/// key_lengths lies where the other arrays do.
 struct AttentionForward {
   HeadView q, k, v, out;
   const void* beta;
@@ -30,7 +31,11 @@ struct AttentionForward {
   int variant = 0;
 };
 std::int64_t attention_forward_workspace(const AttentionForward&, const CpuContext&);
+std::int64_t attention_forward_workspace(const AttentionForward&, const SimtContext&);
+std::int64_t attention_forward_workspace(const AttentionForward&, const CudaContext&);
 Status attention_forward(const AttentionForward&, const CpuContext&);
+Status attention_forward(const AttentionForward&, const SimtContext&);
+Status attention_forward(const AttentionForward&, const CudaContext&);
 
 /// With dP_ij = dout_i.v_j, delta_i = dout_i.out_i and dS = P (dP - delta):
 /// dq_i = beta sum_j dS_ij k_j, dk_j = beta sum_i dS_ij q_i, dv_j = sum_i P_ij dout_i and
@@ -49,6 +54,10 @@ struct AttentionBackward {
   int variant = 0;
 };
 std::int64_t attention_backward_workspace(const AttentionBackward&, const CpuContext&);
+std::int64_t attention_backward_workspace(const AttentionBackward&, const SimtContext&);
+std::int64_t attention_backward_workspace(const AttentionBackward&, const CudaContext&);
 Status attention_backward(const AttentionBackward&, const CpuContext&);
+Status attention_backward(const AttentionBackward&, const SimtContext&);
+Status attention_backward(const AttentionBackward&, const CudaContext&);
 
 }  // namespace basin::kernels

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/association/check.h"
 #include "kernels/association/flash_attention.h"
 #include "kernels/association/softmax_attention.h"
 #include "kernels/common/dispatch.h"
@@ -159,26 +160,6 @@ void backward_tile(const AttentionBackward& p, std::int64_t b, std::int64_t h, s
   }
 }
 
-template <class P>
-Status check(const P& p) {
-  if (p.B < 0 || p.H < 0 || p.L < 0 || p.M < 0 || p.D <= 0 || p.Dv <= 0) {
-    return Status::invalid("attention: negative extent or empty head width");
-  }
-  bool fit = rows_fit(p.q, p.L, p.D) && rows_fit(p.k, p.M, p.D) && rows_fit(p.v, p.M, p.Dv) &&
-             rows_fit(p.out, p.L, p.Dv);
-  if constexpr (requires { p.dq; }) {
-    fit = fit && rows_fit(p.dout, p.L, p.Dv) && rows_fit(p.dq, p.L, p.D) &&
-          rows_fit(p.dk, p.M, p.D) && rows_fit(p.dv, p.M, p.Dv);
-  }
-  if (!fit) {
-    return Status::invalid("attention: a row_stride is smaller than the row");
-  }
-  if (p.variant < 0 || p.variant > 3) {
-    return Status::invalid("attention: variants are 0 to 3");
-  }
-  return {};
-}
-
 // Without vector instructions of ours, OpenBLAS still has its own.
 template <class P>
 bool is_flash(const P& p) {
@@ -200,7 +181,7 @@ std::int64_t attention_forward_workspace(const AttentionForward& p, const CpuCon
 }
 
 Status attention_forward(const AttentionForward& p, const CpuContext& context) {
-  if (const Status status = check(p); !status.ok()) {
+  if (const Status status = check_attention(p, 3); !status.ok()) {
     return status;
   }
   if (is_flash(p)) {
@@ -227,7 +208,7 @@ std::int64_t attention_backward_workspace(const AttentionBackward& p, const CpuC
 }
 
 Status attention_backward(const AttentionBackward& p, const CpuContext& context) {
-  if (const Status status = check(p); !status.ok()) {
+  if (const Status status = check_attention(p, 3); !status.ok()) {
     return status;
   }
   if (is_flash(p)) {

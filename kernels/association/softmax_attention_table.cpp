@@ -47,14 +47,14 @@ std::vector<CaseBuffer> buffers(const Problem& s, Role out_role) {
           {"lse", out_role, {s.B, s.H, s.L}}};
 }
 
-AttentionForward forward_call(const Problem& s, void* const* d, void* workspace, DType dtype,
-                              int variant) {
+AttentionForward forward_call(const Problem& s, void* const* d, void* workspace,
+                              const std::int64_t* lengths, DType dtype, int variant) {
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
           s.view(d[2], s.M, s.Dv),
           s.view(d[4], s.L, s.Dv),
           d[3],
-          s.lengths(),
+          lengths,
           d[5],
           workspace,
           s.B,
@@ -68,7 +68,8 @@ AttentionForward forward_call(const Problem& s, void* const* d, void* workspace,
           variant};
 }
 
-AttentionBackward backward_call(const Problem& s, void* const* d, DType dtype, int variant) {
+AttentionBackward backward_call(const Problem& s, void* const* d, void* workspace,
+                                const std::int64_t* lengths, DType dtype, int variant) {
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
           s.view(d[2], s.M, s.Dv),
@@ -79,9 +80,9 @@ AttentionBackward backward_call(const Problem& s, void* const* d, DType dtype, i
           s.view(d[9], s.M, s.Dv),
           d[3],
           d[10],
-          s.lengths(),
+          lengths,
           d[5],
-          d[11],
+          workspace,
           s.B,
           s.H,
           s.L,
@@ -104,18 +105,24 @@ KernelCase forward_case(const Problem& s, const CpuContext& machine) {
   result.name = s.name;
   result.buffers = buffers(s, Role::output);
   std::vector<void*> nowhere(result.buffers.size());
-  result.buffers.push_back(
-      workspace_bytes("workspace", most_bytes(3, [&](DType dtype, int variant) {
-                        return attention_forward_workspace(
-                            forward_call(s, nowhere.data(), nullptr, dtype, variant), machine);
-                      })));
+  result.buffers.push_back(workspace_bytes(
+      "workspace",
+      most_bytes_anywhere(3, machine, [&](DType dtype, int variant, const auto& context) {
+        return attention_forward_workspace(
+            forward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
+      })));
+  add_lengths(s, result.buffers);
   result.prepare = [s](void* const* d, DType dtype, const CpuContext&) {
+    fill_lengths(s, d, 7);
     hide_keys(s, d, dtype);
     return Status{};
   };
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
-    return attention_forward(forward_call(s, d, d[6], dtype, variant), context);
+  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
+    return attention_forward(forward_call(s, d, d[6], lengths_in(s, d, 7), dtype, variant),
+                             context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [s](void* const* d) {
     std::vector<double> weights;
     for (std::int64_t b = 0; b < s.B; ++b) {
@@ -199,22 +206,29 @@ KernelCase backward_case(const Problem& s, const CpuContext& machine) {
                                                {"dk", Role::output, s.extents(s.M, s.D)},
                                                {"dv", Role::output, s.extents(s.M, s.Dv)},
                                                {"dbeta", Role::output, {s.H}}});
-  std::vector<void*> nowhere(result.buffers.size() + 1);
-  result.buffers.push_back(
-      workspace_bytes("workspace", most_bytes(3, [&](DType dtype, int variant) {
-                        return attention_backward_workspace(
-                            backward_call(s, nowhere.data(), dtype, variant), machine);
-                      })));
+  std::vector<void*> nowhere(result.buffers.size());
+  result.buffers.push_back(workspace_bytes(
+      "workspace",
+      most_bytes_anywhere(3, machine, [&](DType dtype, int variant, const auto& context) {
+        return attention_backward_workspace(
+            backward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
+      })));
+  add_lengths(s, result.buffers);
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
+    fill_lengths(s, d, 12);
     hide_keys(s, d, dtype);
-    const AttentionForward sizes = forward_call(s, d, nullptr, dtype, 1);
+    const AttentionForward sizes = forward_call(s, d, nullptr, lengths_in(s, d, 12), dtype, 1);
     std::vector<double> workspace(
         static_cast<std::size_t>(attention_forward_workspace(sizes, context) / 8 + 1));
-    return attention_forward(forward_call(s, d, workspace.data(), dtype, 1), context);
+    return attention_forward(forward_call(s, d, workspace.data(), lengths_in(s, d, 12), dtype, 1),
+                             context);
   };
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
-    return attention_backward(backward_call(s, d, dtype, variant), context);
+  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
+    return attention_backward(backward_call(s, d, d[11], lengths_in(s, d, 12), dtype, variant),
+                              context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [s](void* const* d) { backward_definition(s, d); };
   // Every pair meets the whole Jacobian of its row.
   result.reference_work = s.pairs() * static_cast<double>(4 * s.M + 8 * s.D + 6 * s.Dv);

@@ -6,7 +6,7 @@
 #ifdef __CUDACC__
 #define BASIN_KERNEL __global__
 // Between BASIN_KERNEL and the return type of a kernel: blocks have at most this many threads.
-#define BASIN_AT_MOST(threads) __launch_bounds__(threads)
+#define BASIN_AT_MOST(threads) __launch_bounds__(threads, 1)
 // In front of a loop with constant bounds, so that the arrays it indexes can live in registers.
 #define BASIN_UNROLL _Pragma("unroll")
 #define BASIN_DEVICE __device__

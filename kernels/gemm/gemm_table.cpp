@@ -91,14 +91,8 @@ Gemm gemm_of(const Problem& s, DType dtype, int variant) {
 }
 
 std::int64_t workspace_of(const Problem& s, const CpuContext& context) {
-  return most_bytes(3, [&](DType dtype, int variant) {
-    const Gemm p = gemm_of(s, dtype, variant);
-    const std::int64_t of_host =
-        std::max(gemm_workspace(p, context), gemm_workspace(p, SimtContext{}));
-    if constexpr (kCudaBuilt) {
-      return std::max(of_host, gemm_workspace(p, CudaContext{}));
-    }
-    return of_host;
+  return most_bytes_anywhere(3, context, [&](DType dtype, int variant, const auto& where) {
+    return gemm_workspace(gemm_of(s, dtype, variant), where);
   });
 }
 

@@ -44,6 +44,29 @@ std::int64_t most_bytes(int last, F&& workspace) {
   return most;
 }
 
+/// The same on the executor and, in a build with CUDA, on a GPU: `workspace(dtype, variant,
+/// context)`.
+template <class F>
+std::int64_t most_bytes_on_devices(int last, F&& workspace) {
+  const auto on = [&](const auto& context) {
+    return most_bytes(last,
+                      [&](DType dtype, int variant) { return workspace(dtype, variant, context); });
+  };
+  const std::int64_t most = on(SimtContext{});
+  if constexpr (kCudaBuilt) {
+    return std::max(most, on(CudaContext{}));
+  }
+  return most;
+}
+
+/// The same there and on the CPU.
+template <class F>
+std::int64_t most_bytes_anywhere(int last, const CpuContext& cpu, F&& workspace) {
+  const std::int64_t on_cpu =
+      most_bytes(last, [&](DType dtype, int variant) { return workspace(dtype, variant, cpu); });
+  return std::max(on_cpu, most_bytes_on_devices(last, workspace));
+}
+
 inline CaseBuffer integer_buffer(std::string name, CaseBuffer::Role role,
                                  std::vector<std::int64_t> extents, double low, double high) {
   CaseBuffer buffer{std::move(name), role, std::move(extents), low, high};

@@ -152,7 +152,11 @@ AssociationOutputs run_association(const AssociationArrays& a, int variant, Devi
   Tensor state = a.q;
   for (std::int64_t t = 1; t <= a.options.update_steps; ++t) {
     const Tensor& values = t < a.options.update_steps ? a.k : a.v;
-    steps.push_back({{"q", state}, {"k", a.k}, {"v", values}, {"beta", a.beta}});
+    steps.push_back({{"q", state},
+                     {"k", a.k},
+                     {"v", values},
+                     {"beta", a.beta},
+                     {"key_lengths", a.key_lengths}});
     run_case(forward(problem_of(a, values), cpu_context()), steps.back(), a.dtype, variant, device);
     state = steps.back().at("out");
   }

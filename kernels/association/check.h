@@ -1,0 +1,30 @@
+// What the attention kernels demand of their arguments.
+#pragma once
+
+#include "kernels/association/heads.h"
+#include "kernels/common/status.h"
+
+namespace basin::kernels {
+
+/// P is AttentionForward, AttentionBackward or one of their linear counterparts.
+template <class P>
+Status check_attention(const P& p, int last_variant) {
+  if (p.B < 0 || p.H < 0 || p.L < 0 || p.M < 0 || p.D <= 0 || p.Dv <= 0) {
+    return Status::invalid("attention: negative extent or empty head width");
+  }
+  bool fit = rows_fit(p.q, p.L, p.D) && rows_fit(p.k, p.M, p.D) && rows_fit(p.v, p.M, p.Dv) &&
+             rows_fit(p.out, p.L, p.Dv);
+  if constexpr (requires { p.dq; }) {
+    fit = fit && rows_fit(p.dout, p.L, p.Dv) && rows_fit(p.dq, p.L, p.D) &&
+          rows_fit(p.dk, p.M, p.D) && rows_fit(p.dv, p.M, p.Dv);
+  }
+  if (!fit) {
+    return Status::invalid("attention: a row_stride is smaller than the row");
+  }
+  if (p.variant < 0 || p.variant > last_variant) {
+    return Status::invalid("attention: there is no such variant");
+  }
+  return {};
+}
+
+}  // namespace basin::kernels
