@@ -4,9 +4,9 @@
 #include <cstdint>
 
 #include "kernels/association/heads.h"
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -15,7 +15,8 @@ namespace basin::kernels {
 /// a query that sees nothing gives 0. normaliser (B,H,L) contiguous receives phi(q_i).z_i + eps.
 /// Time and memory grow linearly with L and M.
 /// Variants: 0 best, 1 query by query, 2 chunks of 64 queries as matrix products in vector
-/// instructions (chunked_linear_attention.h).
+/// instructions (chunked_linear_attention.h). On a GPU (widths up to 256): 0, a scan over segments
+/// of chunks.
 struct LinearAttentionForward {
   HeadView q, k, v, out;
   const std::int64_t* key_lengths;
@@ -28,7 +29,11 @@ struct LinearAttentionForward {
   int variant = 0;
 };
 std::int64_t linear_attention_forward_workspace(const LinearAttentionForward&, const CpuContext&);
+std::int64_t linear_attention_forward_workspace(const LinearAttentionForward&, const SimtContext&);
+std::int64_t linear_attention_forward_workspace(const LinearAttentionForward&, const CudaContext&);
 Status linear_attention_forward(const LinearAttentionForward&, const CpuContext&);
+Status linear_attention_forward(const LinearAttentionForward&, const SimtContext&);
+Status linear_attention_forward(const LinearAttentionForward&, const CudaContext&);
 
 /// With n_i the normaliser, g_i = dout_i / n_i and c_i = -dout_i.out_i / n_i:
 /// dphi(q_i) = S_i g_i + c_i z_i; dphi(k_j) = R_j v_j + r_j and dv_j = R_j^T phi(k_j), where
@@ -46,6 +51,12 @@ struct LinearAttentionBackward {
   int variant = 0;
 };
 std::int64_t linear_attention_backward_workspace(const LinearAttentionBackward&, const CpuContext&);
+std::int64_t linear_attention_backward_workspace(const LinearAttentionBackward&,
+                                                 const SimtContext&);
+std::int64_t linear_attention_backward_workspace(const LinearAttentionBackward&,
+                                                 const CudaContext&);
 Status linear_attention_backward(const LinearAttentionBackward&, const CpuContext&);
+Status linear_attention_backward(const LinearAttentionBackward&, const SimtContext&);
+Status linear_attention_backward(const LinearAttentionBackward&, const CudaContext&);
 
 }  // namespace basin::kernels

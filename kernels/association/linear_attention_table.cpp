@@ -47,13 +47,13 @@ std::vector<CaseBuffer> buffers(const Problem& s, Role out_role) {
           {"normaliser", out_role, {s.B, s.H, s.L}}};
 }
 
-LinearAttentionForward forward_call(const Problem& s, void* const* d, void* workspace, DType dtype,
-                                    int variant) {
+LinearAttentionForward forward_call(const Problem& s, void* const* d, void* workspace,
+                                    const std::int64_t* lengths, DType dtype, int variant) {
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
           s.view(d[2], s.M, s.Dv),
           s.view(d[3], s.L, s.Dv),
-          s.lengths(),
+          lengths,
           d[4],
           workspace,
           s.B,
@@ -68,7 +68,8 @@ LinearAttentionForward forward_call(const Problem& s, void* const* d, void* work
           variant};
 }
 
-LinearAttentionBackward backward_call(const Problem& s, void* const* d, DType dtype, int variant) {
+LinearAttentionBackward backward_call(const Problem& s, void* const* d, void* workspace,
+                                      const std::int64_t* lengths, DType dtype, int variant) {
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
           s.view(d[2], s.M, s.Dv),
@@ -77,9 +78,9 @@ LinearAttentionBackward backward_call(const Problem& s, void* const* d, DType dt
           s.view(d[6], s.L, s.D),
           s.view(d[7], s.M, s.D),
           s.view(d[8], s.M, s.Dv),
-          s.lengths(),
+          lengths,
           d[4],
-          d[9],
+          workspace,
           s.B,
           s.H,
           s.L,
@@ -182,18 +183,24 @@ KernelCase forward_case(const Problem& s, const CpuContext& machine) {
   result.name = s.name;
   result.buffers = buffers(s, Role::output);
   std::vector<void*> nowhere(result.buffers.size());
-  result.buffers.push_back(
-      workspace_bytes("workspace", most_bytes([&](DType dtype, int variant) {
-                        return linear_attention_forward_workspace(
-                            forward_call(s, nowhere.data(), nullptr, dtype, variant), machine);
-                      })));
+  result.buffers.push_back(workspace_bytes(
+      "workspace",
+      most_bytes_anywhere(2, machine, [&](DType dtype, int variant, const auto& context) {
+        return linear_attention_forward_workspace(
+            forward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
+      })));
+  add_lengths(s, result.buffers);
   result.prepare = [s](void* const* d, DType dtype, const CpuContext&) {
+    fill_lengths(s, d, 6);
     hide_keys(s, d, dtype);
     return Status{};
   };
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
-    return linear_attention_forward(forward_call(s, d, d[5], dtype, variant), context);
+  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
+    return linear_attention_forward(forward_call(s, d, d[5], lengths_in(s, d, 6), dtype, variant),
+                                    context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [s](void* const* d) { forward_definition(s, d); };
   result.reference_work = s.pairs() * static_cast<double>(2 * s.D + 2 * s.Dv);
   // One outer product for each key, one product with the state for each query.
@@ -212,22 +219,30 @@ KernelCase backward_case(const Problem& s, const CpuContext& machine) {
                                                {"dq", Role::output, s.extents(s.L, s.D)},
                                                {"dk", Role::output, s.extents(s.M, s.D)},
                                                {"dv", Role::output, s.extents(s.M, s.Dv)}});
-  std::vector<void*> nowhere(result.buffers.size() + 1);
-  result.buffers.push_back(workspace_bytes("workspace", most_bytes([&](DType dtype, int variant) {
-                                             return linear_attention_backward_workspace(
-                                                 backward_call(s, nowhere.data(), dtype, variant),
-                                                 machine);
-                                           })));
+  std::vector<void*> nowhere(result.buffers.size());
+  result.buffers.push_back(workspace_bytes(
+      "workspace",
+      most_bytes_anywhere(2, machine, [&](DType dtype, int variant, const auto& context) {
+        return linear_attention_backward_workspace(
+            backward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
+      })));
+  add_lengths(s, result.buffers);
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
+    fill_lengths(s, d, 10);
     hide_keys(s, d, dtype);
-    const LinearAttentionForward sizes = forward_call(s, d, nullptr, dtype, 1);
+    const LinearAttentionForward sizes =
+        forward_call(s, d, nullptr, lengths_in(s, d, 10), dtype, 1);
     std::vector<double> workspace(
         static_cast<std::size_t>(linear_attention_forward_workspace(sizes, context) / 8 + 1));
-    return linear_attention_forward(forward_call(s, d, workspace.data(), dtype, 1), context);
+    return linear_attention_forward(
+        forward_call(s, d, workspace.data(), lengths_in(s, d, 10), dtype, 1), context);
   };
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
-    return linear_attention_backward(backward_call(s, d, dtype, variant), context);
+  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
+    return linear_attention_backward(
+        backward_call(s, d, d[9], lengths_in(s, d, 10), dtype, variant), context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [s](void* const* d) { backward_definition(s, d); };
   result.reference_work = s.pairs() * static_cast<double>(10 * s.D + 6 * s.Dv);
   const double state = static_cast<double>(s.D * s.Dv + s.D);

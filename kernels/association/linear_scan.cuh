@@ -1,0 +1,393 @@
+// The one sum behind linear attention and its three gradients, on a GPU:
+//
+//     y_r = sum over the columns c that row r sees of (a_r . b_c + alpha_r gamma_c) w_c
+//
+//     pass        rows     columns  a              b              w              y
+//     forward     queries  keys     phi(q)         phi(k)         v              out n
+//     dq          queries  keys     dout / n, c_i  v, 1           phi(k)         dphi(q)
+//     dk          keys     queries  v, 1           dout / n, c_i  phi(q)         dphi(k)
+//     dv          keys     queries  phi(k)         phi(q)         dout / n       dv
+//
+// (behind the comma: alpha and gamma). Without causality a row sees all columns: their state
+// S = sum of b_c w_c^T is a small matrix, and y_r = a_r S. With it, queries and keys stand on one
+// line, query i at i + M - L and key j at j, which is cut into tiles and segments of tiles. A first
+// kernel sums up the state of every segment, a second one adds up those in front of it (behind it,
+// where rows are keys), and a third one walks through a segment with the state in shared memory: a
+// tile of rows gets its share of the columns before from the state and of its own tile pair by
+// pair. So the time grows linearly and each sum has one order. Columns of w are cut into slices,
+// which other blocks do.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/association/tiles.cuh"
+#include "kernels/common/block_reduce.cuh"
+#include "kernels/common/math.h"
+
+namespace basin::kernels {
+
+namespace {
+
+/// What becomes of a number that is read: x, phi(x) = elu(x) + 1, or x / n of its query.
+enum class Take : std::uint8_t { as_it_is, features, divided };
+
+/// One pass. All pointers lie on the device.
+struct LinearPass {
+  HeadView a, b, w, y;
+  Take take_a, take_b, take_w;
+  HeadView x{};                 ///< y is multiplied by phi'(x), unless it is null
+  const void* alpha = nullptr;  ///< (B,H,L), where rows are queries
+  const void* gamma = nullptr;  ///< (B,H,L), where columns are; a missing partner of the other is 1
+  const void* n = nullptr;      ///< (B,H,L), for Take::divided
+  void* written_n = nullptr;    ///< of the forward pass, which divides y by it
+  const std::int64_t* key_lengths;
+  std::int64_t B, H, L, M;
+  std::int64_t inner, width;  ///< numbers in a row of a and b, of w and y
+  bool rows_are_keys, causal;
+  double eps;
+
+  bool extended() const { return alpha != nullptr || gamma != nullptr; }
+  std::int64_t rows() const { return rows_are_keys ? M : L; }
+  std::int64_t columns() const { return rows_are_keys ? L : M; }
+};
+
+/// How the line is cut. With causality rows and columns share it; else it is that of the columns.
+struct LinearCut {
+  std::int64_t start;     ///< position of the first tile; negative where queries stand before key 0
+  std::int64_t segments;  ///< of the line
+  std::int64_t tiles;     ///< of a segment
+  std::int64_t slices;    ///< of w
+  std::int64_t row_segments;  ///< blocks of a slice in the third kernel
+};
+
+// Rows of a tile and columns of a slice: what 163 KiB of shared memory hold at this width.
+template <class T, int kWidth>
+struct LinearTile {
+  static constexpr bool kSmall = sizeof(T) == 8;
+  static constexpr int kRows = kSmall ? (kWidth > 64 ? 16 : 32) : (kWidth > 64 ? 32 : 64);
+  static constexpr int kSlice = kSmall ? (kWidth > 64 ? 16 : 32) : (kWidth > 32 ? 64 : 32);
+  static constexpr int kR = kRows / kDown;
+  static constexpr int kC = kRows / kAcross;
+  static constexpr int kOut = kSlice / kAcross;
+  static constexpr int kIn = kRows * kRowOf<T, kWidth>;
+  static constexpr int kValues = kRows * kRowOf<T, kSlice>;
+  static constexpr int kMatrix = kWidth * kRowOf<T, kSlice>;
+  static constexpr int kPairs = kRows * kRowOf<T, kRows>;
+  /// Numbers of a state in memory: the matrix, sum of b_c, sum of gamma_c w_c.
+  static constexpr int kState = kWidth * kSlice + kWidth + kSlice;
+  static constexpr std::size_t kStateBytes =
+      sizeof(T) * (kIn + kValues + kMatrix + kWidth + kSlice + kRows);
+  static constexpr std::size_t kBytes = kStateBytes + sizeof(T) * (kIn + kPairs + kRows);
+};
+
+/// Where a batch item's rows and columns begin and end on the line, for one head.
+struct LinearHead {
+  std::int64_t b, h, at;                         ///< at: number of the head
+  std::int64_t row_shift = 0, column_shift = 0;  ///< position = index + shift
+  std::int64_t row_end, column_end;              ///< rows that see something, and columns, end here
+
+  BASIN_DEVICE LinearHead(const LinearPass& p, std::int64_t head)
+      : b(head / p.H), h(head % p.H), at(head) {
+    std::int64_t length = p.M;
+    if (p.key_lengths != nullptr) {
+      length = p.key_lengths[b];
+      length = length < 0 ? 0 : (length < p.M ? length : p.M);
+    }
+    const std::int64_t shift = p.causal ? p.M - p.L : 0;
+    row_shift = p.rows_are_keys ? 0 : shift;
+    column_shift = p.rows_are_keys ? shift : 0;
+    const std::int64_t seen = p.L > 0 ? length : 0;
+    row_end = p.rows_are_keys ? seen : (length > 0 ? p.L : 0);
+    column_end = p.rows_are_keys ? p.L : length;
+  }
+  /// Whether a row sees a column at all; one in front of all keys does not.
+  BASIN_DEVICE bool sees(std::int64_t row) const { return row < row_end && row + row_shift >= 0; }
+};
+
+template <class T>
+BASIN_DEVICE T feature(T x) {
+  return x > T(0) ? x + T(1) : exp_of(x);
+}
+
+/// Columns first ... first + kWidth - 1 of the rows from `begin` on into a tile; zeros outside of
+/// rows 0 ... end - 1 and behind `width`.
+template <int kRows, int kWidth, class T>
+BASIN_DEVICE void take_tile(T* tile, const HeadView& view, Take take, const LinearPass& p,
+                            const LinearHead& head, std::int64_t begin, std::int64_t end,
+                            std::int64_t first, std::int64_t width) {
+  const T* const from = view.head<T>(head.b, head.h);
+  const T* const n = take == Take::divided ? static_cast<const T*>(p.n) + head.at * p.L : nullptr;
+  for (int at = static_cast<int>(threadIdx.x); at < kRows * kWidth; at += kTileThreads) {
+    const std::int64_t row = begin + at / kWidth;
+    const std::int64_t column = first + at % kWidth;
+    T number = 0;
+    if (row >= 0 && row < end && column < width) {
+      number = from[row * view.row_stride + column];
+      number = take == Take::features ? feature(number)
+                                      : (take == Take::divided ? number / n[row] : number);
+    }
+    tile[at / kWidth * kRowOf<T, kWidth> + at % kWidth] = number;
+  }
+}
+
+/// alpha or gamma of the rows from `begin` on: 1 where there is none.
+template <int kRows, class T>
+BASIN_DEVICE void take_extra(T* extra, const void* from, const LinearPass& p,
+                             const LinearHead& head, std::int64_t begin, std::int64_t end) {
+  const int row = static_cast<int>(threadIdx.x);
+  if (row < kRows) {
+    const bool there = begin + row >= 0 && begin + row < end;
+    T number = there ? T(1) : T(0);
+    if (there && from != nullptr) {
+      number = static_cast<const T*>(from)[head.at * p.L + begin + row];
+    }
+    extra[row] = number;
+  }
+}
+
+/// A state in shared memory.
+template <class T, int kWidth>
+class LinearState {
+ public:
+  using Tile = LinearTile<T, kWidth>;
+
+  /// `memory`: kMatrix + kWidth + kSlice numbers.
+  BASIN_DEVICE explicit LinearState(T* memory)
+      : matrix(memory), sum_b(memory + Tile::kMatrix), sum_w(sum_b + kWidth) {}
+
+  /// Number `at` of its kState in memory.
+  BASIN_DEVICE T& number(int at) const {
+    constexpr int kNumbers = kWidth * Tile::kSlice;
+    return at < kNumbers ? matrix[at / Tile::kSlice * kRowOf<T, Tile::kSlice> + at % Tile::kSlice]
+                         : sum_b[at - kNumbers];
+  }
+
+  /// Adds the columns of a tile. Each number belongs to one thread, whatever the tile.
+  BASIN_DEVICE void add(const T* b, const T* w, const T* gamma) const {
+    constexpr int kHigh = 4;  // rows of the matrix for a thread at a time
+    constexpr int run = kRun<Tile::kSlice>;
+    constexpr int row = kRowOf<T, Tile::kSlice>;
+    for (int first = 0; first < kWidth; first += kDown * kHigh) {
+      const int d = first + tile_y() * kHigh;
+      T sums[kHigh][Tile::kOut] = {};
+      for (int j = 0; j < Tile::kRows; ++j) {
+        const Pack<T, kHigh> left = pack_at<kHigh>(b + j * kRowOf<T, kWidth> + d);
+        BASIN_UNROLL
+        for (int g = 0; g < kRuns<Tile::kSlice>; ++g) {
+          const Pack<T, run> right = pack_at<run>(w + j * row + (g * kAcross + tile_x()) * run);
+          BASIN_UNROLL
+          for (int r = 0; r < kHigh; ++r) {
+            BASIN_UNROLL
+            for (int c = 0; c < run; ++c) {
+              sums[r][g * run + c] += left.v[r] * right.v[c];
+            }
+          }
+        }
+      }
+      BASIN_UNROLL
+      for (int r = 0; r < kHigh; ++r) {
+        BASIN_UNROLL
+        for (int c = 0; c < Tile::kOut; ++c) {
+          matrix[(d + r) * row + column_of<Tile::kSlice>(c)] += sums[r][c];
+        }
+      }
+    }
+    for (int d = static_cast<int>(threadIdx.x); d < kWidth; d += kTileThreads) {
+      T sum = 0;
+      for (int j = 0; j < Tile::kRows; ++j) {
+        sum += b[j * kRowOf<T, kWidth> + d];
+      }
+      sum_b[d] += sum;
+    }
+    const int e = static_cast<int>(threadIdx.x);
+    if (e < Tile::kSlice) {
+      T sum = 0;
+      for (int j = 0; j < Tile::kRows; ++j) {
+        sum += gamma[j] * w[j * row + e];
+      }
+      sum_w[e] += sum;
+    }
+  }
+
+  T* matrix;
+  T* sum_b;
+  T* sum_w;
+};
+
+/// First kernel: a block for a segment of a slice. `states` has segments + 1 states for each slice
+/// of each head.
+template <class T, int kWidth>
+BASIN_KERNEL void linear_states_kernel(LinearPass p, LinearCut cut, T* states) {
+  using Tile = LinearTile<T, kWidth>;
+  T* const b = dynamic_shared<T>();
+  T* const w = b + Tile::kIn;
+  const LinearState<T, kWidth> state(w + Tile::kValues);
+  T* const gamma = state.sum_w + Tile::kSlice;
+  const std::int64_t segment = blockIdx.x % cut.segments;
+  const std::int64_t part = blockIdx.x / cut.segments;
+  const LinearHead head(p, part / cut.slices);
+  const std::int64_t slice = part % cut.slices * Tile::kSlice;
+  for (int at = static_cast<int>(threadIdx.x); at < Tile::kState; at += kTileThreads) {
+    state.number(at) = T(0);
+  }
+  for (std::int64_t tile = 0; tile < cut.tiles; ++tile) {
+    const std::int64_t column =
+        cut.start + (segment * cut.tiles + tile) * Tile::kRows - head.column_shift;
+    if (column >= head.column_end) {
+      break;
+    }
+    __syncthreads();
+    take_tile<Tile::kRows, kWidth>(b, p.b, p.take_b, p, head, column, head.column_end, 0, p.inner);
+    take_tile<Tile::kRows, Tile::kSlice>(w, p.w, p.take_w, p, head, column, head.column_end, slice,
+                                         p.width);
+    take_extra<Tile::kRows>(gamma, p.gamma, p, head, column, head.column_end);
+    __syncthreads();
+    state.add(b, w, gamma);
+  }
+  __syncthreads();
+  T* const to = states + (part * (cut.segments + 1) + segment) * Tile::kState;
+  for (int at = static_cast<int>(threadIdx.x); at < Tile::kState; at += kTileThreads) {
+    to[at] = state.number(at);
+  }
+}
+
+/// Second kernel: a thread for a number of the states of a slice. Replaces the states of segments
+/// by the sum of those in front, or behind if `reversed`; the last of the segments + 1 is that of
+/// all.
+template <class T>
+BASIN_KERNEL void linear_prefix_kernel(T* states, std::int64_t segments, std::int64_t size,
+                                       std::int64_t parts, bool reversed) {
+  const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (at >= parts * size) {
+    return;
+  }
+  T* const numbers = states + at / size * (segments + 1) * size + at % size;
+  T sum = 0;
+  for (std::int64_t step = 0; step < segments; ++step) {
+    T& number = numbers[(reversed ? segments - 1 - step : step) * size];
+    const T own = number;
+    number = sum;
+    sum += own;
+  }
+  numbers[segments * size] = sum;
+}
+
+/// Third kernel: a block for a segment of rows of a slice.
+template <class T, int kWidth>
+BASIN_KERNEL void linear_rows_kernel(LinearPass p, LinearCut cut, const T* states, bool extended) {
+  using Tile = LinearTile<T, kWidth>;
+  constexpr int kR = Tile::kR;
+  constexpr int kC = Tile::kC;
+  constexpr int kPairRow = kRowOf<T, Tile::kRows>;
+  T* const b = dynamic_shared<T>();
+  T* const w = b + Tile::kIn;
+  const LinearState<T, kWidth> state(w + Tile::kValues);
+  T* const gamma = state.sum_w + Tile::kSlice;
+  T* const a = gamma + Tile::kRows;
+  T* const pairs = a + Tile::kIn;
+  T* const alpha = pairs + Tile::kPairs;
+  const std::int64_t segment = blockIdx.x % cut.row_segments;
+  const std::int64_t part = blockIdx.x / cut.row_segments;
+  const LinearHead head(p, part / cut.slices);
+  const std::int64_t slice = part % cut.slices * Tile::kSlice;
+  const T* const from =
+      states + (part * (cut.segments + 1) + (p.causal ? segment : cut.segments)) * Tile::kState;
+  for (int at = static_cast<int>(threadIdx.x); at < Tile::kState; at += kTileThreads) {
+    state.number(at) = from[at];
+  }
+
+  for (std::int64_t step = 0; step < cut.tiles; ++step) {
+    const std::int64_t tile = p.causal && p.rows_are_keys ? cut.tiles - 1 - step : step;
+    const std::int64_t position = cut.start + (segment * cut.tiles + tile) * Tile::kRows;
+    const std::int64_t row = position - head.row_shift;
+    const std::int64_t column = position - head.column_shift;
+    __syncthreads();  // the tile before has been used
+    take_tile<Tile::kRows, kWidth>(a, p.a, p.take_a, p, head, row, head.row_end, 0, p.inner);
+    take_extra<Tile::kRows>(alpha, p.alpha, p, head, row, head.row_end);
+    if (p.causal) {
+      take_tile<Tile::kRows, kWidth>(b, p.b, p.take_b, p, head, column, head.column_end, 0,
+                                     p.inner);
+      take_tile<Tile::kRows, Tile::kSlice>(w, p.w, p.take_w, p, head, column, head.column_end,
+                                           slice, p.width);
+      take_extra<Tile::kRows>(gamma, p.gamma, p, head, column, head.column_end);
+    }
+    __syncthreads();
+
+    T sums[kR][Tile::kOut] = {};
+    add_product<NoneHidden, kWidth, Tile::kSlice>(a, state.matrix, sums);
+    T weight[kR] = {};  // this thread's part of a_r . sum of b_c
+    BASIN_UNROLL
+    for (int r = 0; r < kR; ++r) {
+      const int down = tile_y() + r * kDown;
+      if (extended) {
+        BASIN_UNROLL
+        for (int at = 0; at < Tile::kOut; ++at) {
+          sums[r][at] += alpha[down] * state.sum_w[column_of<Tile::kSlice>(at)];
+        }
+      }
+      if (p.written_n != nullptr) {
+        for (int d = tile_x(); d < kWidth; d += kAcross) {
+          weight[r] += a[down * kRowOf<T, kWidth> + d] * state.sum_b[d];
+        }
+      }
+    }
+    if (p.causal) {
+      T scores[kR][kC] = {};
+      inner_products<kWidth>(a, b, scores);
+      BASIN_UNROLL
+      for (int r = 0; r < kR; ++r) {
+        const int down = tile_y() + r * kDown;
+        BASIN_UNROLL
+        for (int c = 0; c < kC; ++c) {
+          const int across = tile_x() + c * kAcross;
+          const bool ordered = p.rows_are_keys ? across >= down : across <= down;
+          const bool there = column + across >= 0 && column + across < head.column_end;
+          const T extra = extended ? alpha[down] * gamma[across] : T(0);
+          const T score = ordered && there && head.sees(row + down) ? scores[r][c] + extra : T(0);
+          weight[r] += score;
+          pairs[down * kPairRow + across] = score;
+        }
+      }
+      __syncthreads();
+      add_product<ZeroHidden, Tile::kRows, Tile::kSlice>(pairs, w, sums);
+    }
+
+    T* const y = p.y.head<T>(head.b, head.h);
+    const T* const x = p.x.head<T>(head.b, head.h);
+    BASIN_UNROLL
+    for (int r = 0; r < kR; ++r) {
+      const std::int64_t i = row + tile_y() + r * kDown;
+      T n = 1;
+      if (p.written_n != nullptr) {
+        n = over_row<Sum>(weight[r]) + static_cast<T>(p.eps);
+      }
+      if (i < 0 || i >= (p.rows_are_keys ? p.M : p.L)) {
+        continue;
+      }
+      const bool sees = head.sees(i);
+      BASIN_UNROLL
+      for (int at = 0; at < Tile::kOut; ++at) {
+        const std::int64_t e = slice + column_of<Tile::kSlice>(at);
+        if (e >= p.width) {
+          continue;
+        }
+        T number = sees ? sums[r][at] / n : T(0);
+        if (sees && x != nullptr) {
+          const T old = x[i * p.x.row_stride + e];
+          number *= old > T(0) ? T(1) : exp_of(old);
+        }
+        y[i * p.y.row_stride + e] = number;
+      }
+      if (p.written_n != nullptr && slice == 0 && tile_x() == 0) {
+        static_cast<T*>(p.written_n)[head.at * p.L + i] = sees ? n : static_cast<T>(p.eps);
+      }
+    }
+    if (p.causal && step + 1 < cut.tiles) {
+      state.add(b, w, gamma);
+    }
+  }
+}
+
+}  // namespace
+
+}  // namespace basin::kernels
