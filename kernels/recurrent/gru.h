@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -27,7 +27,14 @@ struct GruForward {
   int variant = 0;
 };
 std::int64_t gru_forward_workspace(const GruForward&);
+inline std::int64_t gru_forward_workspace(const GruForward& p, const CpuContext&) {
+  return gru_forward_workspace(p);
+}
+std::int64_t gru_forward_workspace(const GruForward&, const SimtContext&);
+std::int64_t gru_forward_workspace(const GruForward&, const CudaContext&);
 Status gru_forward(const GruForward&, const CpuContext&);
+Status gru_forward(const GruForward&, const SimtContext&);
+Status gru_forward(const GruForward&, const CudaContext&);
 
 /// dx (B, L, 3 width), the gradient by x, and da (B, L, 3 width), that by a, which differ in their
 /// n part by the factor r. The caller gets dweight = sum over b, t of da_t h_(t-1)^T and dbias =
@@ -45,6 +52,13 @@ struct GruBackward {
   int variant = 0;
 };
 std::int64_t gru_backward_workspace(const GruBackward&);
+inline std::int64_t gru_backward_workspace(const GruBackward& p, const CpuContext&) {
+  return gru_backward_workspace(p);
+}
+std::int64_t gru_backward_workspace(const GruBackward&, const SimtContext&);
+std::int64_t gru_backward_workspace(const GruBackward&, const CudaContext&);
 Status gru_backward(const GruBackward&, const CpuContext&);
+Status gru_backward(const GruBackward&, const SimtContext&);
+Status gru_backward(const GruBackward&, const CudaContext&);
 
 }  // namespace basin::kernels

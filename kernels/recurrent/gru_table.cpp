@@ -73,9 +73,12 @@ GruBackward backward_call(const Problem& s, void* const* d, DType dtype, int var
 
 std::int64_t forward_bytes(const Problem& s) {
   void* const nowhere[6] = {};
-  return most_bytes(2, [&](DType dtype, int variant) {
+  const std::int64_t on_cpu = most_bytes(2, [&](DType dtype, int variant) {
     return gru_forward_workspace(forward_call(s, nowhere, dtype, variant));
   });
+  return std::max(on_cpu, most_bytes_on_devices(0, [&](DType dtype, int, const auto& context) {
+                    return gru_forward_workspace(forward_call(s, nowhere, dtype, 0), context);
+                  }));
 }
 
 KernelCase forward_case(const Problem& s) {
@@ -85,9 +88,11 @@ KernelCase forward_case(const Problem& s) {
   result.buffers.push_back({"saved", Role::output, {s.B, s.L, 4 * s.width}});
   result.buffers.push_back({"h", Role::output, {s.B, s.L, s.width}});
   result.buffers.push_back(workspace_bytes("workspace", forward_bytes(s)));
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
     return gru_forward(forward_call(s, d, dtype, variant), context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [s](void* const* d) {
     const auto W = static_cast<std::size_t>(s.width);
     for (std::int64_t b = 0; b < s.B; ++b) {
@@ -157,14 +162,21 @@ KernelCase backward_case(const Problem& s) {
   const std::int64_t bytes = most_bytes(2, [&](DType dtype, int variant) {
     return gru_backward_workspace(backward_call(s, nowhere, dtype, variant));
   });
-  result.buffers.push_back(workspace_bytes("workspace", std::max(bytes, forward_bytes(s))));
+  const std::int64_t on_devices =
+      most_bytes_on_devices(0, [&](DType dtype, int, const auto& context) {
+        return gru_backward_workspace(backward_call(s, nowhere, dtype, 0), context);
+      });
+  result.buffers.push_back(
+      workspace_bytes("workspace", std::max({bytes, on_devices, forward_bytes(s)})));
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
     void* const arrays[] = {d[0], d[1], d[2], d[4], d[5], d[8]};
     return gru_forward(forward_call(s, arrays, dtype, 0), context);
   };
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
     return gru_backward(backward_call(s, d, dtype, variant), context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [s](void* const* d) {
     backward_definition(s, d, doubles(d[3]), doubles(d[6]), doubles(d[7]));
   };

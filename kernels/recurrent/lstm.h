@@ -5,9 +5,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -27,7 +27,14 @@ struct LstmForward {
   int variant = 0;
 };
 std::int64_t lstm_forward_workspace(const LstmForward&);
+inline std::int64_t lstm_forward_workspace(const LstmForward& p, const CpuContext&) {
+  return lstm_forward_workspace(p);
+}
+std::int64_t lstm_forward_workspace(const LstmForward&, const SimtContext&);
+std::int64_t lstm_forward_workspace(const LstmForward&, const CudaContext&);
 Status lstm_forward(const LstmForward&, const CpuContext&);
+Status lstm_forward(const LstmForward&, const SimtContext&);
+Status lstm_forward(const LstmForward&, const CudaContext&);
 
 /// dx (B, L, 4 width), the gradient by x; that of W is the product sum over b, t of dx_t h_(t-1)^T.
 struct LstmBackward {
@@ -42,6 +49,13 @@ struct LstmBackward {
   int variant = 0;
 };
 std::int64_t lstm_backward_workspace(const LstmBackward&);
+inline std::int64_t lstm_backward_workspace(const LstmBackward& p, const CpuContext&) {
+  return lstm_backward_workspace(p);
+}
+std::int64_t lstm_backward_workspace(const LstmBackward&, const SimtContext&);
+std::int64_t lstm_backward_workspace(const LstmBackward&, const CudaContext&);
 Status lstm_backward(const LstmBackward&, const CpuContext&);
+Status lstm_backward(const LstmBackward&, const SimtContext&);
+Status lstm_backward(const LstmBackward&, const CudaContext&);
 
 }  // namespace basin::kernels

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -16,7 +16,8 @@ enum class Nonlinearity : std::uint8_t { tanh, relu };
 /// be x. f32 or f64.
 /// Variants: 0 best, 1 an OpenBLAS product per step, which 16 batch items share, 2 weights packed
 /// once for all steps and f applied to what is still in registers (variant 0, unless the machine
-/// has none of AVX2 and AVX-512). In variant 2 an item has the same bits whatever B is.
+/// has none of AVX2 and AVX-512). In variant 2 an item has the same bits whatever B is; so it has
+/// on a GPU, where there is variant 0 only: a block for one or a few items.
 struct RnnForward {
   const void* x;
   const void* weight;
@@ -28,7 +29,14 @@ struct RnnForward {
   int variant = 0;
 };
 std::int64_t rnn_forward_workspace(const RnnForward&);
+inline std::int64_t rnn_forward_workspace(const RnnForward& p, const CpuContext&) {
+  return rnn_forward_workspace(p);
+}
+std::int64_t rnn_forward_workspace(const RnnForward&, const SimtContext&);
+std::int64_t rnn_forward_workspace(const RnnForward&, const CudaContext&);
 Status rnn_forward(const RnnForward&, const CpuContext&);
+Status rnn_forward(const RnnForward&, const SimtContext&);
+Status rnn_forward(const RnnForward&, const CudaContext&);
 
 /// dx_t = f'(h_t) (dh_t + W^T dx_(t+1)), the gradient by x; the caller gets that of W as the
 /// product sum over b, t of dx_t h_(t-1)^T. Variants as forward.
@@ -44,6 +52,13 @@ struct RnnBackward {
   int variant = 0;
 };
 std::int64_t rnn_backward_workspace(const RnnBackward&);
+inline std::int64_t rnn_backward_workspace(const RnnBackward& p, const CpuContext&) {
+  return rnn_backward_workspace(p);
+}
+std::int64_t rnn_backward_workspace(const RnnBackward&, const SimtContext&);
+std::int64_t rnn_backward_workspace(const RnnBackward&, const CudaContext&);
 Status rnn_backward(const RnnBackward&, const CpuContext&);
+Status rnn_backward(const RnnBackward&, const SimtContext&);
+Status rnn_backward(const RnnBackward&, const CudaContext&);
 
 }  // namespace basin::kernels

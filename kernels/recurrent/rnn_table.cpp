@@ -63,9 +63,13 @@ std::vector<CaseBuffer> inputs(const Problem& s) {
 
 std::int64_t forward_bytes(const Problem& s) {
   void* const nowhere[3] = {};
-  return most_bytes(2, [&](DType dtype, int variant) {
+  const std::int64_t on_cpu = most_bytes(2, [&](DType dtype, int variant) {
     return rnn_forward_workspace(forward_call(s, nowhere, nullptr, dtype, variant));
   });
+  return std::max(on_cpu, most_bytes_on_devices(0, [&](DType dtype, int, const auto& context) {
+                    return rnn_forward_workspace(forward_call(s, nowhere, nullptr, dtype, 0),
+                                                 context);
+                  }));
 }
 
 KernelCase forward_case(const Problem& s) {
@@ -74,9 +78,11 @@ KernelCase forward_case(const Problem& s) {
   result.buffers = inputs(s);
   result.buffers.push_back({"h", Role::output, {s.B, s.L, s.width}});
   result.buffers.push_back(workspace_bytes("workspace", forward_bytes(s)));
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
     return rnn_forward(forward_call(s, d, d[3], dtype, variant), context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [s](void* const* d) {
     definition(s, doubles(d[0]), doubles(d[1]), doubles(d[2]));
   };
@@ -122,13 +128,20 @@ KernelCase backward_case(const Problem& s) {
   const std::int64_t bytes = most_bytes(2, [&](DType dtype, int variant) {
     return rnn_backward_workspace(backward_call(s, nowhere, dtype, variant));
   });
-  result.buffers.push_back(workspace_bytes("workspace", std::max(bytes, forward_bytes(s))));
+  const std::int64_t on_devices =
+      most_bytes_on_devices(0, [&](DType dtype, int, const auto& context) {
+        return rnn_backward_workspace(backward_call(s, nowhere, dtype, 0), context);
+      });
+  result.buffers.push_back(
+      workspace_bytes("workspace", std::max({bytes, on_devices, forward_bytes(s)})));
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
     return rnn_forward(forward_call(s, d, d[5], dtype, 0), context);
   };
-  result.run = [s](void* const* d, DType dtype, int variant, const CpuContext& context) {
+  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
     return rnn_backward(backward_call(s, d, dtype, variant), context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   // From the given h rather than from x: a relu that rounding put on the other side of 0 would
   // change a gradient by much more than rounding.
   result.reference = [s](void* const* d) {
