@@ -44,10 +44,13 @@ AttentionResult attention(const AssociationInputs& inputs) {
   p.out = output(result.out);
   p.beta = in.beta.raw();
   p.lse = result.statistics.mutable_raw();
-  Workspace workspace(kernels::attention_forward_workspace(p, cpu_only("attention", in.q)),
-                      in.q.device());
+  Workspace workspace(
+      on_device(in.q.device(),
+                [&](const auto& at) { return kernels::attention_forward_workspace(p, at); }),
+      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::attention_forward(p, cpu_only("attention", in.q)), "attention", in.q, in.k, in.v);
+  check(on_device(in.q.device(), [&](const auto& at) { return kernels::attention_forward(p, at); }),
+        "attention", in.q, in.k, in.v);
   return result;
 }
 
@@ -65,11 +68,13 @@ AttentionGradients attention_backward(const AssociationInputs& inputs,
   p.dbeta = result.dbeta.mutable_raw();
   p.lse = forward.statistics.raw();
   Workspace workspace(
-      kernels::attention_backward_workspace(p, cpu_only("attention_backward", in.q)),
+      on_device(in.q.device(),
+                [&](const auto& at) { return kernels::attention_backward_workspace(p, at); }),
       in.q.device());
   p.workspace = workspace.data();
-  check(kernels::attention_backward(p, cpu_only("attention_backward", in.q)), "attention_backward",
-        in.q, in.k, in.v);
+  check(
+      on_device(in.q.device(), [&](const auto& at) { return kernels::attention_backward(p, at); }),
+      "attention_backward", in.q, in.k, in.v);
   return result;
 }
 
@@ -96,10 +101,12 @@ AttentionResult linear_attention(const AssociationInputs& inputs) {
   p.normaliser = result.statistics.mutable_raw();
   p.eps = kLinearAttentionEps;
   Workspace workspace(
-      kernels::linear_attention_forward_workspace(p, cpu_only("linear_attention", in.q)),
+      on_device(in.q.device(),
+                [&](const auto& at) { return kernels::linear_attention_forward_workspace(p, at); }),
       in.q.device());
   p.workspace = workspace.data();
-  check(kernels::linear_attention_forward(p, cpu_only("linear_attention", in.q)),
+  check(on_device(in.q.device(),
+                  [&](const auto& at) { return kernels::linear_attention_forward(p, at); }),
         "linear_attention", in.q, in.k, in.v);
   return result;
 }
@@ -115,11 +122,14 @@ AttentionGradients linear_attention_backward(const AssociationInputs& inputs,
   AttentionGradients result = prepare_backward(p, in, forward.out, gradient);
   p.normaliser = forward.statistics.raw();
   p.eps = kLinearAttentionEps;
-  Workspace workspace(
-      kernels::linear_attention_backward_workspace(p, cpu_only("linear_attention_backward", in.q)),
-      in.q.device());
+  Workspace workspace(on_device(in.q.device(),
+                                [&](const auto& at) {
+                                  return kernels::linear_attention_backward_workspace(p, at);
+                                }),
+                      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::linear_attention_backward(p, cpu_only("linear_attention_backward", in.q)),
+  check(on_device(in.q.device(),
+                  [&](const auto& at) { return kernels::linear_attention_backward(p, at); }),
         "linear_attention_backward", in.q, in.k, in.v);
   return result;
 }

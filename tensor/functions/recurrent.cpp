@@ -47,9 +47,12 @@ Tensor rnn(const Tensor& x, const Tensor& weight, kernels::Nonlinearity nonlinea
   Tensor h = Tensor::empty(x.shape(), x.dtype(), x.device());
   kernels::RnnForward p{input.raw(), recurrent.raw(), h.mutable_raw(), nullptr,  x.size(0),
                         x.size(1),   x.size(2),       nonlinearity,    x.dtype()};
-  Workspace workspace(kernels::rnn_forward_workspace(p), x.device());
+  Workspace workspace(
+      on_device(x.device(), [&](const auto& at) { return kernels::rnn_forward_workspace(p, at); }),
+      x.device());
   p.workspace = workspace.data();
-  check(kernels::rnn_forward(p, cpu_only("rnn", x)), "rnn", x, weight);
+  check(on_device(x.device(), [&](const auto& at) { return kernels::rnn_forward(p, at); }), "rnn",
+        x, weight);
   return h;
 }
 
@@ -66,9 +69,13 @@ RnnGradients rnn_backward(const Tensor& h, const Tensor& weight, const Tensor& d
   kernels::RnnBackward p{
       h.raw(), recurrent.raw(), gradient.raw(), result.dx.mutable_raw(), nullptr, B, L,
       width,   nonlinearity,    h.dtype()};
-  Workspace workspace(kernels::rnn_backward_workspace(p), dh.device());
+  Workspace workspace(
+      on_device(dh.device(),
+                [&](const auto& at) { return kernels::rnn_backward_workspace(p, at); }),
+      dh.device());
   p.workspace = workspace.data();
-  check(kernels::rnn_backward(p, cpu_only("rnn", dh)), "rnn_backward", h, weight, dh);
+  check(on_device(dh.device(), [&](const auto& at) { return kernels::rnn_backward(p, at); }),
+        "rnn_backward", h, weight, dh);
   result.dweight = recurrent_weight_gradient(result.dx, h);
   return result;
 }
@@ -91,9 +98,12 @@ LstmResult lstm(const Tensor& x, const Tensor& weight) {
                          x.size(1),
                          width,
                          x.dtype()};
-  Workspace workspace(kernels::lstm_forward_workspace(p), x.device());
+  Workspace workspace(
+      on_device(x.device(), [&](const auto& at) { return kernels::lstm_forward_workspace(p, at); }),
+      x.device());
   p.workspace = workspace.data();
-  check(kernels::lstm_forward(p, cpu_only("lstm", x)), "lstm", x, weight);
+  check(on_device(x.device(), [&](const auto& at) { return kernels::lstm_forward(p, at); }), "lstm",
+        x, weight);
   return result;
 }
 
@@ -115,9 +125,13 @@ RnnGradients lstm_backward(const LstmResult& forward, const Tensor& weight, cons
                           forward.h.size(1),
                           width,
                           dh.dtype()};
-  Workspace workspace(kernels::lstm_backward_workspace(p), dh.device());
+  Workspace workspace(
+      on_device(dh.device(),
+                [&](const auto& at) { return kernels::lstm_backward_workspace(p, at); }),
+      dh.device());
   p.workspace = workspace.data();
-  check(kernels::lstm_backward(p, cpu_only("lstm", dh)), "lstm_backward", forward.h, weight, dh);
+  check(on_device(dh.device(), [&](const auto& at) { return kernels::lstm_backward(p, at); }),
+        "lstm_backward", forward.h, weight, dh);
   result.dweight = recurrent_weight_gradient(result.dx, forward.h);
   return result;
 }
@@ -144,9 +158,12 @@ GruResult gru(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                         x.size(1),
                         width,
                         x.dtype()};
-  Workspace workspace(kernels::gru_forward_workspace(p), x.device());
+  Workspace workspace(
+      on_device(x.device(), [&](const auto& at) { return kernels::gru_forward_workspace(p, at); }),
+      x.device());
   p.workspace = workspace.data();
-  check(kernels::gru_forward(p, cpu_only("gru", x)), "gru", x, weight, bias);
+  check(on_device(x.device(), [&](const auto& at) { return kernels::gru_forward(p, at); }), "gru",
+        x, weight, bias);
   return result;
 }
 
@@ -171,9 +188,13 @@ GruGradients gru_backward(const GruResult& forward, const Tensor& weight, const 
                          L,
                          width,
                          dh.dtype()};
-  Workspace workspace(kernels::gru_backward_workspace(p), dh.device());
+  Workspace workspace(
+      on_device(dh.device(),
+                [&](const auto& at) { return kernels::gru_backward_workspace(p, at); }),
+      dh.device());
   p.workspace = workspace.data();
-  check(kernels::gru_backward(p, cpu_only("gru", dh)), "gru_backward", forward.h, weight, dh);
+  check(on_device(dh.device(), [&](const auto& at) { return kernels::gru_backward(p, at); }),
+        "gru_backward", forward.h, weight, dh);
   result.dweight = recurrent_weight_gradient(da, forward.h);
   result.dbias = sum(da.view({-1, 3 * width}), 0);
   return result;
