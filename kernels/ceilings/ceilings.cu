@@ -6,6 +6,7 @@
 #include "kernels/common/dispatch.h"
 #include "kernels/common/launch.h"
 #include "kernels/common/math.h"
+#include "kernels/common/ptx_matrix.cuh"
 
 namespace basin::kernels {
 
@@ -58,6 +59,30 @@ BASIN_KERNEL void exp_kernel(T* sink, std::int64_t repeats, T offset) {
   }
 }
 
+BASIN_KERNEL void tensor_kernel(float* sink, std::int64_t repeats) {
+  float sums[kChains][4];
+  for (int c = 0; c < kChains; ++c) {
+    for (int i = 0; i < 4; ++i) {
+      sums[c][i] = static_cast<float>(c);
+    }
+  }
+  const std::uint32_t tiny = pack_halves(0x3000, 0x3000);  // 2^-31 in bf16: the sums stay finite
+  const std::uint32_t a[4] = {tiny, tiny, tiny, tiny};
+  const std::uint32_t b[2] = {tiny, tiny};
+  for (std::int64_t r = 0; r < repeats; ++r) {
+    for (int c = 0; c < kChains; ++c) {
+      multiply_16x8x16<BFloat16>(sums[c], a, b);
+    }
+  }
+  float total = 0;
+  for (int c = 0; c < kChains; ++c) {
+    total += sums[c][0];
+  }
+  if (total == -1.0f) {
+    *sink = total;
+  }
+}
+
 struct alignas(16) Piece {
   std::uint32_t words[4];
 };
@@ -85,6 +110,14 @@ Status exp_ceiling(const ExpCeiling& p, const DeviceContext& context) {
     return launch({"exp_ceiling", {kBlocks, 1, 1}, {kThreads, 1, 1}}, context, exp_kernel<T>,
                   static_cast<T*>(p.sink), p.repeats, T(1));
   });
+}
+
+Status tensor_ceiling(const TensorCeiling& p, const DeviceContext& context) {
+  constexpr double kOperations = 2.0 * 16 * 8 * 16;
+  *p.operations =
+      kOperations * kThreads / kWarpSize * kBlocks * kChains * static_cast<double>(p.repeats);
+  return launch({"tensor_ceiling", {kBlocks, 1, 1}, {kThreads, 1, 1}}, context, tensor_kernel,
+                p.sink, p.repeats);
 }
 
 Status copy_ceiling(const CopyCeiling& p, const DeviceContext& context) {

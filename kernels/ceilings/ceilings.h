@@ -30,6 +30,16 @@ struct ExpCeiling {
 Status exp_ceiling(const ExpCeiling&, const SimtContext&);
 Status exp_ceiling(const ExpCeiling&, const CudaContext&);
 
+/// The same with products of tensor cores: mma.sync of bf16 (16 x 8 x 16) into f32, a multiply-add
+/// being two operations. wgmma, which only compute capability 9.0 has, is faster still.
+struct TensorCeiling {
+  float* sink;
+  std::int64_t repeats;
+  double* operations;  ///< on the host
+};
+Status tensor_ceiling(const TensorCeiling&, const SimtContext&);
+Status tensor_ceiling(const TensorCeiling&, const CudaContext&);
+
 /// y = x for `bytes` bytes, a multiple of 16, in accesses of 16 bytes.
 struct CopyCeiling {
   const void* x;

@@ -132,7 +132,8 @@ Ceilings measure_ceilings(Device device, DType dtype, std::int64_t last_level_ca
 }
 
 Ceilings highest(const Ceilings& a, const Ceilings& b) {
-  return {std::max(a.flops, b.flops), std::max(a.exps, b.exps), std::max(a.bytes, b.bytes)};
+  return {std::max(a.flops, b.flops), std::max(a.exps, b.exps), std::max(a.bytes, b.bytes),
+          std::max(a.tensor_flops, b.tensor_flops)};
 }
 
 Floor floor_of(double flops, double exps, double bytes, const Ceilings& ceilings) {

@@ -13,6 +13,8 @@ struct Ceilings {
   double flops = 0;  ///< per second, in registers; a fused multiply-add is two
   double exps = 0;   ///< per second, by the elementwise kernel on arrays in the first-level cache
   double bytes = 0;  ///< per second, read and written by memcpy beyond the last-level cache
+  double tensor_flops = 0;  ///< per second, of a GPU's tensor cores in bf16; 0 on a CPU. No kernel
+                            ///< of the table uses them yet, so they limit none
 };
 
 /// Measured on all threads of the CPU or on the GPU, the best of `rounds` samples of at least

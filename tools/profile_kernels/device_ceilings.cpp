@@ -60,6 +60,15 @@ Ceilings measure_gpu_ceilings(DType dtype, std::int64_t cache, std::int64_t roun
           "exp_ceiling", sink);
     return exponentials;
   });
+  Tensor tensor_sink = Tensor::zeros({1}, DType::f32, Device::cuda);
+  const double tensor_flops = best_rate(sampling, [&](std::int64_t repeats) {
+    double operations = 0;
+    check(
+        kernels::tensor_ceiling(
+            {static_cast<float*>(tensor_sink.mutable_raw()), repeats, &operations}, cuda_context()),
+        "tensor_ceiling", tensor_sink);
+    return operations;
+  });
   // Source and destination together are eight times the cache.
   const std::int64_t bytes = std::max<std::int64_t>(4 * cache, std::int64_t{64} << 20) / 16 * 16;
   const Tensor from = Tensor::full({bytes}, 1, DType::u8, Device::cuda);
@@ -71,7 +80,7 @@ Ceilings measure_gpu_ceilings(DType dtype, std::int64_t cache, std::int64_t roun
     }
     return 2.0 * static_cast<double>(bytes) * static_cast<double>(repeats);
   });
-  return {flops, exps, moved};
+  return {flops, exps, moved, tensor_flops};
 }
 
 std::int64_t gpu_cache() {

@@ -101,9 +101,9 @@ Results results_from(const Json& json) {
   json.at("threads").get_to(results.threads);
   json.at("settings").get_to(results.settings);
   for (const auto& [dtype, c] : json.at("ceilings").items()) {
-    results.ceilings[dtype] = {c.at("flops_per_second").get<double>(),
-                               c.at("exps_per_second").get<double>(),
-                               c.at("bytes_per_second").get<double>()};
+    results.ceilings[dtype] = {
+        c.at("flops_per_second").get<double>(), c.at("exps_per_second").get<double>(),
+        c.at("bytes_per_second").get<double>(), c.value("tensor_flops_per_second", 0.0)};
   }
   for (const Json& row : json.at("rows")) {
     results.rows.push_back(row_from(row));
@@ -118,6 +118,9 @@ std::string to_json(const Results& results) {
   for (const auto& [dtype, c] : results.ceilings) {
     ceilings[dtype] = {
         {"flops_per_second", c.flops}, {"exps_per_second", c.exps}, {"bytes_per_second", c.bytes}};
+    if (c.tensor_flops > 0) {
+      ceilings[dtype]["tensor_flops_per_second"] = c.tensor_flops;
+    }
   }
   Json rows = Json::array();
   for (const Row& row : results.rows) {

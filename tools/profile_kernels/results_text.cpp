@@ -36,6 +36,10 @@ std::vector<std::string> head_lines(const Results& r) {
     }
     lines.push_back(fmt::format("ceilings {}: fma {:.4g} GFLOP/s, exp {:.3g} G/s, copy {:.4g} GB/s",
                                 dtype, c.flops / kGiga, c.exps / kGiga, c.bytes / kGiga));
+    if (c.tensor_flops > 0) {
+      lines.back() +=
+          fmt::format(", tensor cores {:.4g} GFLOP/s (bf16, mma.sync)", c.tensor_flops / kGiga);
+    }
   }
   const Spread noise = r.noise();
   lines.push_back(
