@@ -75,19 +75,26 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
 Variable linear_attention(const Variable& q, const Variable& k, const Variable& v,
                           const Tensor& key_lengths, bool causal);
 
+/// Attention through random features: projection (features, D) is a constant. See
+/// random_feature_attention in tensor/functions/random_features.h.
+Variable random_feature_attention(const Variable& q, const Variable& k, const Variable& v,
+                                  const Variable& beta, const Tensor& projection, FeatureMap map,
+                                  const Tensor& key_lengths, bool causal);
+
 /// What a retrieval needs beside its arrays: see RetrievalInputs in tensor/functions/retrieval.h.
 struct RetrievalSettings {
   AssociationOptions options{};
   Tensor key_lengths{}, mask{};
   std::uint64_t random_key = 0;
   std::uint64_t dropout_key = 0;
+  Tensor projection{};      ///< random features only
   Tensor* steps = nullptr;  ///< if not null, receives the steps of each query, (B,H,L) i64
 };
 /// One retrieval of any number of steps. beta (H); alpha (H), or undefined where it is not entmax.
 Variable retrieval(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
                    const Variable& alpha, const RetrievalSettings& settings);
-/// The same by whichever of attention(), linear_attention() and retrieval() the options need. beta
-/// is not used by linear separation.
+/// The same by whichever of attention(), linear_attention(), random_feature_attention() and
+/// retrieval() the options need. beta is not used by linear separation.
 Variable associate(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
                    const Variable& alpha, const RetrievalSettings& settings);
 

@@ -5,6 +5,7 @@
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
+#include "tensor/error.h"
 #include "tensor/functions/retrieval.h"
 
 namespace basin {
@@ -53,8 +54,20 @@ Variable retrieval(const Variable& q, const Variable& k, const Variable& v, cons
 Variable associate(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
                    const Variable& alpha, const RetrievalSettings& settings) {
   const AssociationOptions& o = settings.options;
+  if (settings.steps != nullptr) {
+    *settings.steps = Tensor::full({q.size(0), q.size(1), q.size(2)},
+                                   static_cast<double>(o.update_steps), DType::i64);
+  }
+  if (is_kernelised(o.separation) && settings.mask.defined()) {
+    fail("[associate] {} separation has no weights of single keys for a mask to hide",
+         name_of(o.separation));
+  }
   if (o.separation == Separation::linear) {
     return linear_attention(q, k, v, settings.key_lengths, o.causal);
+  }
+  if (o.separation == Separation::random_features) {
+    return random_feature_attention(q, k, v, beta, settings.projection, o.feature_map,
+                                    settings.key_lengths, o.causal);
   }
   if (o.separation != Separation::softmax || !is_plain(o) || settings.mask.defined()) {
     return retrieval(q, k, v, beta, alpha, settings);
@@ -63,10 +76,6 @@ Variable associate(const Variable& q, const Variable& k, const Variable& v, cons
   Variable state = q;
   for (std::int64_t step = 1; step < o.update_steps; ++step) {
     state = attention(state, k, k, beta, settings.key_lengths, o.causal);
-  }
-  if (settings.steps != nullptr) {
-    *settings.steps = Tensor::full({q.size(0), q.size(1), q.size(2)},
-                                   static_cast<double>(o.update_steps), DType::i64);
   }
   return attention(state, k, v, beta, settings.key_lengths, o.causal);
 }

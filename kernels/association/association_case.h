@@ -161,12 +161,20 @@ inline AssociationProblem association_problem(const Sizes& s) {
           .causal = s.at("causal") == 1};
 }
 
+struct RandomFeatureProblem {
+  AssociationProblem shape;
+  std::int64_t features;
+  bool relu;
+};
+
 /// The cases of the table entries of the same name, for anybody's arrays: buffers by name,
 /// run(data, dtype, variant, context).
 KernelCase attention_forward_case(const AssociationProblem&, const CpuContext&);
 KernelCase attention_backward_case(const AssociationProblem&, const CpuContext&);
 KernelCase linear_attention_forward_case(const AssociationProblem&, const CpuContext&);
 KernelCase linear_attention_backward_case(const AssociationProblem&, const CpuContext&);
+KernelCase random_feature_forward_case(const RandomFeatureProblem&, const CpuContext&);
+KernelCase random_feature_backward_case(const RandomFeatureProblem&, const CpuContext&);
 
 /// Sets element c < width of row j of every head of batch item b.
 inline void set_row(const AssociationProblem& s, void* data, DType dtype, std::int64_t rows,

@@ -46,7 +46,8 @@ std::string check_ranges(const AssociationOptions& o) {
   for (const std::string& problem :
        {whole("update_steps", o.update_steps, 1), whole("degree", o.degree, 2),
         whole("dilation", o.dilation, 1), whole("global_tokens", o.global_tokens, 0),
-        whole("top_k", o.top_k, 0)}) {
+        whole("top_k", o.top_k, 0), whole("features", o.features, 0),
+        whole("redraw_every", o.redraw_every, 0)}) {
     if (!problem.empty()) {
       return problem;
     }
@@ -58,15 +59,18 @@ bool hides_by_more_than_a_prefix(const AssociationOptions& o) {
   return o.window >= 0 || o.random_keep < 1.0 || o.top_k > 0 || o.top_fraction > 0;
 }
 
-std::string check_linear(const AssociationOptions& o) {
+std::string check_kernelised(const AssociationOptions& o) {
+  const std::string name = name_of(o.separation);
   if (o.update_steps != 1) {
-    return "linear separation has one update step; got " + std::to_string(o.update_steps);
+    return name + " separation has one update step; got " + std::to_string(o.update_steps);
   }
-  if (o.beta != 0.0 || o.learned_beta != LearnedBeta::none) {
+  if (o.separation == Separation::linear &&
+      (o.beta != 0.0 || o.learned_beta != LearnedBeta::none)) {
     return "linear separation has no inverse temperature; leave beta at 0 and learned_beta at none";
   }
   if (!is_plain(o)) {
-    return "linear separation has no weights of single keys that a window, a random mask, top-k, "
+    return name +
+           " separation has no weights of single keys that a window, a random mask, top-k, "
            "normalise=all or weight_dropout could change";
   }
   return "";
@@ -83,8 +87,17 @@ std::string validate(const AssociationOptions& o) {
   if (const std::string problem = check_ranges(o); !problem.empty()) {
     return problem;
   }
-  if (o.separation == Separation::linear) {
-    if (const std::string problem = check_linear(o); !problem.empty()) {
+  const AssociationOptions standard;
+  if (o.separation != Separation::random_features &&
+      (o.features != standard.features || o.orthogonal != standard.orthogonal ||
+       o.redraw_every != standard.redraw_every || o.feature_map != standard.feature_map)) {
+    return std::string(
+               "features, orthogonal, redraw_every and feature_map belong to "
+               "random_features; ") +
+           name_of(o.separation) + " has none";
+  }
+  if (is_kernelised(o.separation)) {
+    if (const std::string problem = check_kernelised(o); !problem.empty()) {
       return problem;
     }
   }
@@ -95,7 +108,7 @@ std::string validate(const AssociationOptions& o) {
   if (o.learned_alpha && o.alpha >= 2.0) {
     return "a learned alpha starts below 2; for 2 take sparsemax";
   }
-  if (o.separation != Separation::polynomial && o.degree != AssociationOptions{}.degree) {
+  if (o.separation != Separation::polynomial && o.degree != standard.degree) {
     return std::string("degree belongs to polynomial separation; ") + name_of(o.separation) +
            " has none";
   }

@@ -69,6 +69,13 @@ struct AssociationOptions {
   std::int64_t top_k = 0;
   double top_fraction = 0.0;
 
+  /// Random features: how many (0: 4 times the head width), whether blocks of them are orthogonal,
+  /// after how many calls of training they are drawn anew (0: never), and what is made of them.
+  std::int64_t features = 0;
+  bool orthogonal = true;
+  std::int64_t redraw_every = 0;
+  FeatureMap feature_map = FeatureMap::positive;
+
   /// The probability with which training drops a weight.
   double weight_dropout = 0.0;
 
@@ -96,10 +103,12 @@ const char* name_of(LearnedBeta);
 const char* name_of(Normalise);
 const char* name_of(MaskGrain);
 const char* name_of(MaskDraw);
+const char* name_of(FeatureMap);
 bool parse(const std::string& name, Separation&);
 bool parse(const std::string& name, LearnedBeta&);
 bool parse(const std::string& name, Normalise&);
 bool parse(const std::string& name, MaskGrain&);
 bool parse(const std::string& name, MaskDraw&);
+bool parse(const std::string& name, FeatureMap&);
 
 }  // namespace basin

@@ -16,11 +16,10 @@ struct Name {
   const char* text;
 };
 
-constexpr Name<Separation> kSeparations[] = {{Separation::softmax, "softmax"},
-                                             {Separation::linear, "linear"},
-                                             {Separation::sparsemax, "sparsemax"},
-                                             {Separation::entmax, "entmax"},
-                                             {Separation::polynomial, "polynomial"}};
+constexpr Name<Separation> kSeparations[] = {
+    {Separation::softmax, "softmax"},       {Separation::linear, "linear"},
+    {Separation::sparsemax, "sparsemax"},   {Separation::entmax, "entmax"},
+    {Separation::polynomial, "polynomial"}, {Separation::random_features, "random_features"}};
 constexpr Name<LearnedBeta> kLearnedBetas[] = {
     {LearnedBeta::none, "none"}, {LearnedBeta::layer, "layer"}, {LearnedBeta::head, "head"}};
 constexpr Name<Normalise> kNormalise[] = {{Normalise::support, "support"}, {Normalise::all, "all"}};
@@ -28,6 +27,8 @@ constexpr Name<MaskGrain> kMaskGrains[] = {
     {MaskGrain::element, "element"}, {MaskGrain::tile, "tile"}, {MaskGrain::block, "block"}};
 constexpr Name<MaskDraw> kMaskDraws[] = {
     {MaskDraw::call, "call"}, {MaskDraw::fixed, "fixed"}, {MaskDraw::training, "training"}};
+constexpr Name<FeatureMap> kFeatureMaps[] = {{FeatureMap::positive, "positive"},
+                                             {FeatureMap::relu, "relu"}};
 
 template <class Enum, std::size_t N>
 const char* text_of(Enum value, const Name<Enum> (&names)[N]) {
@@ -112,6 +113,10 @@ const std::vector<Key>& keys() {
                              key("random_draw", &O::random_draw),
                              key("top_k", &O::top_k),
                              key("top_fraction", &O::top_fraction),
+                             key("features", &O::features),
+                             key("orthogonal", &O::orthogonal),
+                             key("redraw_every", &O::redraw_every),
+                             key("feature_map", &O::feature_map),
                              key("weight_dropout", &O::weight_dropout)};
     Key& beta = list[2];
     beta.write = [](const O& o) { return o.beta == 0.0 ? "auto" : text_of(o.beta); };
@@ -128,6 +133,7 @@ const char* name_of(LearnedBeta value) { return text_of(value, kLearnedBetas); }
 const char* name_of(Normalise value) { return text_of(value, kNormalise); }
 const char* name_of(MaskGrain value) { return text_of(value, kMaskGrains); }
 const char* name_of(MaskDraw value) { return text_of(value, kMaskDraws); }
+const char* name_of(FeatureMap value) { return text_of(value, kFeatureMaps); }
 
 bool parse(const std::string& name, Separation& out) { return parse_name(name, kSeparations, out); }
 bool parse(const std::string& name, LearnedBeta& out) {
@@ -136,6 +142,7 @@ bool parse(const std::string& name, LearnedBeta& out) {
 bool parse(const std::string& name, Normalise& out) { return parse_name(name, kNormalise, out); }
 bool parse(const std::string& name, MaskGrain& out) { return parse_name(name, kMaskGrains, out); }
 bool parse(const std::string& name, MaskDraw& out) { return parse_name(name, kMaskDraws, out); }
+bool parse(const std::string& name, FeatureMap& out) { return parse_name(name, kFeatureMaps, out); }
 
 std::string to_text(const AssociationOptions& options) {
   const AssociationOptions standard;

@@ -24,7 +24,9 @@ inline constexpr std::int64_t kMostUpdateSteps = 1 << 20;
 /// polynomial: the sum of (s / max)^(degree - 1), eps included) and the least score that top-k kept
 /// (-inf without). steps (B,H,L) or null receives the steps of each query, the read-out included. A
 /// query that sees nothing gives 0.
-/// Variants: 0 best, 1 one query at a time, O(M) scratch.
+/// Variants: 0 best, 1 one query at a time, O(M) scratch, 2 candidate lists for sparsemax and
+/// entmax (retrieval_lists.h), 3 tiles of gathered keys for softmax (retrieval_tiles.h), 4 lists
+/// for softmax over top-k (retrieval_top.h); where one does not apply, variant 1 takes its place.
 struct RetrievalForward {
   HeadView q, k, v, out;
   const void* beta;
@@ -60,7 +62,7 @@ struct RetrievalBackward {
   WeightDropout dropout;
   std::int64_t update_steps;
   double tolerance;
-  const void* statistics;  ///< of the forward pass, by a variant that is able to go with this one
+  const void* statistics;  ///< of the forward pass, by any variant
   void* workspace;         ///< retrieval_backward_workspace() bytes
   std::int64_t B, H, D, Dv;
   DType dtype;

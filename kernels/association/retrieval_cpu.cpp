@@ -2,9 +2,13 @@
 #include <cmath>
 
 #include "kernels/association/retrieval.h"
+#include "kernels/association/retrieval_lists.h"
 #include "kernels/association/retrieval_row.h"
 #include "kernels/association/retrieval_rows.h"
+#include "kernels/association/retrieval_tiles.h"
+#include "kernels/association/retrieval_top.h"
 #include "kernels/common/dispatch.h"
+#include "kernels/simd/isa.h"
 
 namespace basin::kernels {
 
@@ -25,8 +29,8 @@ Status check_rule(const P& p) {
       s.query_shift < 0 || s.query_shift > 31 || s.key_shift < 0 || s.key_shift > 31) {
     return Status::invalid("retrieval: a number of the visibility is out of range");
   }
-  if (p.separation.kind == Separation::linear) {
-    return Status::invalid("retrieval: linear separation has a kernel of its own");
+  if (is_kernelised(p.separation.kind)) {
+    return Status::invalid("retrieval: a kernelised separation has a kernel of its own");
   }
   if (p.separation.kind == Separation::polynomial && p.separation.degree < 2) {
     return Status::invalid("retrieval: the degree of polynomial separation is at least 2");
@@ -70,10 +74,26 @@ Status check(const P& p) {
   if (!(p.dropout.p >= 0 && p.dropout.p < 1)) {
     return Status::invalid("retrieval: dropout of weights must be in [0, 1)");
   }
-  if (p.variant < 0 || p.variant > 1) {
-    return Status::invalid("retrieval: variants are 0 and 1");
+  if (p.variant < 0 || p.variant > 4) {
+    return Status::invalid("retrieval: variants are 0 to 4");
   }
   return {};
+}
+
+// Lists need products in vector instructions.
+template <class P>
+bool takes_lists(const P& p) {
+  return lists_apply(p) && (p.variant == 2 || (p.variant == 0 && isa() != Isa::baseline));
+}
+
+template <class P>
+bool takes_tiles(const P& p) {
+  return tiles_apply(p) && (p.variant == 3 || (p.variant == 0 && isa() != Isa::baseline));
+}
+
+template <class P>
+bool takes_top(const P& p) {
+  return top_applies(p) && (p.variant == 4 || (p.variant == 0 && isa() != Isa::baseline));
 }
 
 template <class T>
@@ -113,7 +133,14 @@ T energy_of(const RetrievalEnergy& p, Row<T>& row) {
 }  // namespace
 
 std::int64_t retrieval_forward_workspace(const RetrievalForward& p, const CpuContext& context) {
-  return retrieval_rows_forward_workspace(p, context);
+  if (takes_lists(p)) {
+    return retrieval_lists_forward_workspace(p, context);
+  }
+  if (takes_top(p)) {
+    return retrieval_top_forward_workspace(p, context);
+  }
+  return takes_tiles(p) ? retrieval_tiles_forward_workspace(p, context)
+                        : retrieval_rows_forward_workspace(p, context);
 }
 
 Status retrieval_forward(const RetrievalForward& p, const CpuContext& context) {
@@ -121,13 +148,28 @@ Status retrieval_forward(const RetrievalForward& p, const CpuContext& context) {
     return status;
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
-    retrieval_rows_forward(p, context);
+    if (takes_lists(p)) {
+      retrieval_lists_forward(p, context);
+    } else if (takes_tiles(p)) {
+      retrieval_tiles_forward(p, context);
+    } else if (takes_top(p)) {
+      retrieval_top_forward(p, context);
+    } else {
+      retrieval_rows_forward(p, context);
+    }
     return Status{};
   });
 }
 
 std::int64_t retrieval_backward_workspace(const RetrievalBackward& p, const CpuContext& context) {
-  return retrieval_rows_backward_workspace(p, context);
+  if (takes_lists(p)) {
+    return retrieval_lists_backward_workspace(p, context);
+  }
+  if (takes_top(p)) {
+    return retrieval_top_backward_workspace(p, context);
+  }
+  return takes_tiles(p) ? retrieval_tiles_backward_workspace(p, context)
+                        : retrieval_rows_backward_workspace(p, context);
 }
 
 Status retrieval_backward(const RetrievalBackward& p, const CpuContext& context) {
@@ -135,7 +177,15 @@ Status retrieval_backward(const RetrievalBackward& p, const CpuContext& context)
     return status;
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
-    retrieval_rows_backward(p, context);
+    if (takes_lists(p)) {
+      retrieval_lists_backward(p, context);
+    } else if (takes_tiles(p)) {
+      retrieval_tiles_backward(p, context);
+    } else if (takes_top(p)) {
+      retrieval_top_backward(p, context);
+    } else {
+      retrieval_rows_backward(p, context);
+    }
     return Status{};
   });
 }

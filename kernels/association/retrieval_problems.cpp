@@ -137,6 +137,7 @@ const char* name_of(Separation separation) {
     case Separation::sparsemax: return "sparsemax";
     case Separation::entmax: return "entmax";
     case Separation::polynomial: return "polynomial";
+    case Separation::random_features: return "random_features";
   }
   return "?";
 }

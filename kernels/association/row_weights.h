@@ -39,8 +39,8 @@ inline double power(double x, double p) {
 
 /// tau with sum_j max(z_j - tau, 0)^p = 1 for z_j <= 0, the largest of them 0, and p >= 1. Newton's
 /// method on the p-norm of max(z - tau, 0), which is convex and falls: from -1, where the norm is
-/// at least 1, it rises to the root and never beyond. A row whose other z are all at most -1 keeps
-/// tau = -1 exactly. `active` is scratch of `count`.
+/// at least 1, it rises to the root; once rounding stops it, a last step or two may also fall. A
+/// row whose other z are all at most -1 keeps tau = -1 exactly. `active` is scratch of `count`.
 template <class T>
 double solve_tau(const T* z, std::int64_t count, double p, T* active) {
   double tau = -1.0;
@@ -51,6 +51,7 @@ double solve_tau(const T* z, std::int64_t count, double p, T* active) {
     }
   }
   constexpr int kMostSteps = 100;
+  int falls = 0;
   for (int step = 0; step < kMostSteps; ++step) {
     double sum = 0;    // of x^p
     double slope = 0;  // of x^(p - 1)
@@ -61,17 +62,21 @@ double solve_tau(const T* z, std::int64_t count, double p, T* active) {
         const double lower = power(x, p - 1);
         slope += lower;
         sum += lower * x;
-        active[kept++] = active[n];  // tau only rises: what has fallen out stays out
+        active[kept++] = active[n];  // tau rises: what has fallen out stays out
       }
     }
     left = kept;
     const double norm = p == 1.0 ? sum : (p == 2.0 ? std::sqrt(sum) : std::pow(sum, 1 / p));
     // (norm - 1) / |d norm / d tau|, d norm / d tau = -norm^(1 - p) slope
     const double next = tau + (norm - 1) * power(norm, p - 1) / slope;
-    if (!(next > tau)) {
+    falls += next > tau ? 0 : 1;
+    if (next == tau || next != next) {
       break;
     }
     tau = next;
+    if (falls == 2) {
+      break;
+    }
   }
   return tau;
 }

@@ -12,7 +12,25 @@ namespace basin {
 /// entmax: max((alpha - 1) s - tau, 0)^(1 / (alpha - 1)), 1 < alpha <= 2, the generalised sparse
 /// Hopfield network; alpha = 2 is sparsemax.
 /// polynomial: relu(s)^(degree - 1) / (sum + 1e-12), degree >= 2.
-enum class Separation : std::uint8_t { softmax, linear, sparsemax, entmax, polynomial };
+/// random_features: phi(q).phi(k) / sum with random phi that estimate e^s (K. Choromanski 2021).
+enum class Separation : std::uint8_t {
+  softmax,
+  linear,
+  sparsemax,
+  entmax,
+  polynomial,
+  random_features
+};
+
+/// positive: exp(w.x' - |x'|^2 / 2), an unbiased estimate of exp(beta q.k); relu: max(w.x', 0) +
+/// 1e-3. x' = sqrt(beta) x, w a random vector.
+enum class FeatureMap : std::uint8_t { positive, relu };
+inline constexpr double kReluFeatureFloor = 1e-3;
+
+/// Both cost as much as there are keys, and know no weights of single keys.
+constexpr bool is_kernelised(Separation separation) {
+  return separation == Separation::linear || separation == Separation::random_features;
+}
 
 }  // namespace basin
 
@@ -21,7 +39,8 @@ namespace basin::kernels {
 /// Added to the sum of polynomial weights.
 inline constexpr double kPolynomialEps = 1e-12;
 
-/// What separates the keys of one query. `linear` has kernels of its own and is refused here.
+/// What separates the keys of one query. The kernelised ones have kernels of their own and
+/// are refused here.
 struct SeparationRule {
   Separation kind = Separation::softmax;
   const void* alpha = nullptr;  ///< entmax: (H) of the dtype of the call, each in (1, 2]

@@ -29,17 +29,21 @@ Separation separation_in(const Hdf5Reader& file, const std::string& group) {
   if (by_features && name == "elu1") {
     return Separation::linear;
   }
+  if (by_features && (name == "prf" || name == "relu")) {
+    return Separation::random_features;
+  }
   Separation separation{};
-  if (!by_features && parse(name, separation) && separation != Separation::linear) {
+  if (!by_features && parse(name, separation) && !is_kernelised(separation)) {
     return separation;
   }
   refuse(file, group,
          fmt::format("{} '{}' is not supported; there {}", attribute, name,
-                     by_features ? "is elu1" : "are softmax, sparsemax, entmax and polynomial"));
+                     by_features ? "are elu1, prf and relu"
+                                 : "are softmax, sparsemax, entmax and polynomial"));
 }
 
 // A visibility that this library would not apply must not pass unnoticed.
-void refuse_unknown(const Hdf5Reader& file, const std::string& group) {
+void refuse_unknown(const Hdf5Reader& file, const std::string& group, Separation separation) {
   constexpr const char* kAttributes[] = {
       "alpha",     "beta",           "causal",        "degree",       "dilation",
       "eps",       "features",       "global_tokens", "keep",         "mechanism",
@@ -50,8 +54,11 @@ void refuse_unknown(const Hdf5Reader& file, const std::string& group) {
       refuse(file, group, fmt::format("the attribute '{}' is not supported", name));
     }
   }
-  if (file.has(member(group, "projection"))) {
-    refuse(file, group, "the dataset 'projection' is not supported");
+  const bool has_projection = file.has(member(group, "projection"));
+  if (has_projection != (separation == Separation::random_features)) {
+    refuse(file, group,
+           has_projection ? "the dataset 'projection' is for features prf and relu"
+                          : "random features need a dataset 'projection' (features, D)");
   }
   if (file.has_attribute(group, "keep") && !file.has(member(group, "mask"))) {
     refuse(
@@ -98,7 +105,10 @@ void read_visibility(const Hdf5Reader& file, const std::string& group, Associati
 AssociationOptions read_association_options(const Hdf5Reader& file, const std::string& group) {
   AssociationOptions options;
   options.separation = separation_in(file, group);
-  refuse_unknown(file, group);
+  refuse_unknown(file, group, options.separation);
+  if (options.separation == Separation::random_features && file.text(group, "features") == "relu") {
+    options.feature_map = FeatureMap::relu;
+  }
   read_visibility(file, group, options);
   if (file.has_attribute(group, "update_steps")) {
     options.update_steps = file.integer(group, "update_steps");
@@ -137,7 +147,12 @@ void write_association_options(Hdf5Writer& file, const std::string& group,
   if (options.separation == Separation::linear) {
     file.set_text(group, "features", "elu1");
   } else {
-    file.set_text(group, "mechanism", name_of(options.separation));
+    if (options.separation == Separation::random_features) {
+      const bool relu = options.feature_map == FeatureMap::relu;
+      file.set_text(group, "features", relu ? "relu" : "prf");
+    } else {
+      file.set_text(group, "mechanism", name_of(options.separation));
+    }
     if (options.learned_beta != LearnedBeta::head) {
       file.set_number(
           group, "beta",

@@ -204,6 +204,32 @@ INSTANTIATE_TEST_SUITE_P(Groups, GoldenLinearAttention,
                                           testing::Values(DType::f64, DType::f32)),
                          golden_test_name);
 
+class GoldenRandomFeatures : public GoldenTest {};
+
+TEST_P(GoldenRandomFeatures, OutputAndGradients) {
+  const GoldenGroup g = golden();
+  EXPECT_EQ(g.number("eps"), 0.0);
+  const Variable q = g.variable("q");
+  const Variable k = g.variable("k");
+  const Variable v = g.variable("v");
+  const Variable beta(Tensor::full({q.size(1)}, g.number("beta"), dtype()), true);
+  const Tensor lengths = g.has("key_lengths") ? g.tensor("key_lengths") : Tensor();
+  const Variable out =
+      random_feature_attention(q, k, v, beta, g.tensor("projection"), FeatureMap::positive, lengths,
+                               g.number("causal") != 0);
+  EXPECT_TRUE(g.agrees(out.value(), "out"));
+  out.backward(g.tensor("dout"));
+  EXPECT_TRUE(g.agrees(q.grad(), "dq"));
+  EXPECT_TRUE(g.agrees(k.grad(), "dk"));
+  EXPECT_TRUE(g.agrees(v.grad(), "dv"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Groups, GoldenRandomFeatures,
+                         testing::Combine(testing::ValuesIn(groups_like("/kernel_attention",
+                                                                        "prf")),
+                                          testing::Values(DType::f64, DType::f32)),
+                         golden_test_name);
+
 // States that the update moves, and their energies: T steps of all queries of a group.
 class GoldenEnergy : public GoldenTest {};
 

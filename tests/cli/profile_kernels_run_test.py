@@ -65,12 +65,12 @@ class Reference(ProfileKernelsCase):
                         self.agrees("attention", group, dtype, variant)
 
     def test_linear(self):
-        names = [name for name in groups("kernel_attention") if "/elu1" in name]
-        variants = [0] + self.variants("linear_attention_forward")
-        self.assertGreaterEqual(len(names), 3)
+        names = groups("kernel_attention")
+        self.assertGreaterEqual(len(names), 6)
         for group in names:
+            entry = ("linear" if "/elu1" in group else "random_feature") + "_attention_forward"
             for dtype in TOLERANCE:
-                for variant in variants:
+                for variant in [0] + self.variants(entry):
                     with self.subTest(group=group, dtype=dtype, variant=variant):
                         self.agrees("kernel_attention", group, dtype, variant)
 
@@ -161,7 +161,7 @@ class Run(ProfileKernelsCase):
                 ({"beta_per_head": numpy.ones(2)}, ["beta_per_head", "(3)"]),
                 ({"mask": numpy.ones((2, 3, 5, 6))}, ["/a/mask", "u8 or bool"]),
                 ({"mask": numpy.ones((2, 2, 5, 6), "u1")}, ["/a/mask", "(2, 3, 5, 6)"]),
-                ({"projection": numpy.ones(2)}, ["'projection' is not supported"])]:
+                ({"projection": numpy.ones(2)}, ["'projection' is for features"])]:
             with self.subTest(changes=list(changes), parts=parts):
                 self.write(**changes)
                 more = ["--backward"] + (["--dtype", "f32"] if "inf" in parts else [])
@@ -176,7 +176,8 @@ class Run(ProfileKernelsCase):
                 ({"mechanism": "softmax", "top_k": 3, "top_k_fraction": 0.5}, ["set one of them"]),
                 ({"mechanism": "softmax", "dilation": 2}, ["belong to a window"]),
                 ({"mechanism": "softmax", "keep": 0.5}, ["there is no dataset 'mask'"]),
-                ({"features": "prf"}, ["features 'prf' is not supported"]),
+                ({"features": "prf"}, ["need a dataset 'projection'"]),
+                ({"features": "sigmoid"}, ["features 'sigmoid' is not supported"]),
                 ({"mechanism": "softmax", "window": 3}, ["'window' is not supported"]),
                 ({"mechanism": "softmax", "normalise": "some"}, ["normalise 'some'"]),
                 ({"mechanism": "softmax", "eps": 0.1}, ["eps"]),

@@ -111,6 +111,18 @@ TEST(AssociationOptions, RefusesWhatHasNoMeaning) {
          o.window = 2;
          o.causal = true;
        }},
+      {"random_features", [](AssociationOptions& o) { o.features = 8; }},
+      {"random_features", [](AssociationOptions& o) { o.redraw_every = 8; }},
+      {"redraw_every",
+       [](AssociationOptions& o) {
+         o.separation = Separation::random_features;
+         o.redraw_every = -1;
+       }},
+      {"one update step",
+       [](AssociationOptions& o) {
+         o.separation = Separation::random_features;
+         o.update_steps = 2;
+       }},
       {"linear", [](AssociationOptions& o) {
          o.separation = Separation::linear;
          o.window = 2;
@@ -172,12 +184,23 @@ TEST(AssociationOptions, TextOfEverythingReadsBack) {
   });
   ASSERT_TRUE(from_text(to_text(options), read, error)) << to_text(options) << error;
   EXPECT_EQ(read, options) << to_text(options);
+  options = with([](AssociationOptions& o) {
+    o.separation = Separation::random_features;
+    o.features = 96;
+    o.orthogonal = false;
+    o.redraw_every = 100;
+    o.feature_map = FeatureMap::relu;
+    o.beta = 0.5;
+  });
+  ASSERT_TRUE(from_text(to_text(options), read, error)) << to_text(options) << error;
+  EXPECT_EQ(read, options) << to_text(options);
 }
 
 TEST(AssociationOptions, NamesReadBackAndUnknownOnesDoNot) {
   for (const Separation separation :
        {Separation::softmax, Separation::linear, Separation::sparsemax, Separation::entmax,
-        Separation::polynomial}) {
+        Separation::polynomial,
+                                      Separation::random_features}) {
     Separation read{};
     EXPECT_TRUE(parse(name_of(separation), read));
     EXPECT_EQ(read, separation);

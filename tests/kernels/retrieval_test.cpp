@@ -226,6 +226,57 @@ TEST(Retrieval, ReturnsThePatternBitForBitUnderTheMargin) {
   expect_exact_retrieval<double>(Separation::sparsemax, 2.0, context);
 }
 
+// Candidate lists against stored rows: scores from nearly equal to far apart, keys in clusters,
+// keys that are all the same, and enough of them that lists overflow.
+template <class T>
+void expect_lists_agree_with_rows(double spread, std::int64_t clusters, double tolerance,
+                                  const CpuContext& context) {
+  constexpr std::int64_t kM = 1500;
+  constexpr std::int64_t kD = 16;
+  Head head{.L = 50,
+            .M = kM,
+            .D = kD,
+            .q = uniform_numbers<double>(50 * kD, 5),
+            .k = uniform_numbers<double>(kM * kD, 6)};
+  for (std::int64_t j = 0; clusters > 0 && j < kM; ++j) {
+    for (std::int64_t c = 0; c < kD; ++c) {
+      double& x = head.k[static_cast<std::size_t>(j * kD + c)];
+      // A common centre, and a hundredth of what was there.
+      x = 0.01 * x + head.k[static_cast<std::size_t>(j % clusters * kD + c)] * 0.99;
+    }
+  }
+  // The standard deviation of a score is that of 16 products of uniform numbers: 4 / 3.
+  head.beta = {spread * 0.75};
+  for (const double alpha : {1.2, 1.5, 2.0}) {
+    head.alpha = {alpha};
+    head.separation = alpha == 2.0 ? Separation::sparsemax : Separation::entmax;
+    Head rows = head;
+    ASSERT_TRUE(rows.run<T>(context, 1).ok());
+    Head lists = head;
+    ASSERT_TRUE(lists.run<T>(context, 2).ok());
+    for (std::size_t n = 0; n < rows.out.size(); ++n) {
+      ASSERT_TRUE(std::abs(rows.out[n] - lists.out[n]) <= tolerance)
+          << "alpha " << alpha << " element " << n << ": " << lists.out[n] << ", not "
+          << rows.out[n];
+    }
+    for (std::size_t n = 0; n < rows.statistics.size(); n += 3) {
+      ASSERT_TRUE(std::abs(rows.statistics[n + 1] - lists.statistics[n + 1]) <= tolerance) << n;
+    }
+  }
+}
+
+TEST(Retrieval, ListsAndRowsAgreeForAnySpreadOfScores) {
+  const TestContext context(2);
+  for (const double spread : {1e-6, 0.1, 0.3, 1.0, 2.0, 4.0}) {
+    for (const std::int64_t clusters : {0, 1, 7}) {
+      SCOPED_TRACE(std::to_string(spread) + " clusters " + std::to_string(clusters));
+      // f32: scores up to 20 carry 1e-6 of rounding, which the weights of 1500 keys share.
+      expect_lists_agree_with_rows<float>(spread, clusters, 2e-5, context);
+      expect_lists_agree_with_rows<double>(spread, clusters, 1e-12, context);
+    }
+  }
+}
+
 TEST(Retrieval, EachQueryStopsByItself) {
   const TestContext context(2);
   Head head{.L = 12,

@@ -100,6 +100,7 @@ TEST(AssociationGroup, RefusesWhatItDoesNotKnow) {
   writer.set_text("/alphas", "mechanism", "entmax");
   writer.set_number("/alphas", "alpha", 1.5);
   writer.write("/alphas/alpha_per_head", Tensor::full({2}, 1.5, DType::f64));
+  writer.set_text("/prf", "features", "prf");
   writer.set_text("/features", "features", "elu1");
   writer.write("/features/projection", Tensor::zeros({2}, DType::f64));
   writer.set_text("/steps", "mechanism", "softmax");
@@ -119,7 +120,8 @@ TEST(AssociationGroup, RefusesWhatItDoesNotKnow) {
   EXPECT_TRUE(refused("/window", "'window' is not supported"));
   EXPECT_TRUE(refused("/masked", "no dataset 'mask'"));
   EXPECT_TRUE(refused("/alphas", "both"));
-  EXPECT_TRUE(refused("/features", "'projection' is not supported"));
+  EXPECT_TRUE(refused("/features", "'projection' is for features prf and relu"));
+  EXPECT_TRUE(refused("/prf", "need a dataset 'projection'"));
   EXPECT_TRUE(refused("/steps", "update_steps must be at least 1"));
   EXPECT_TRUE(refused("/betas", "both"));
 }

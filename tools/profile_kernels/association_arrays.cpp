@@ -170,7 +170,9 @@ AssociationArrays read_association_arrays(const std::string& source, const std::
   const bool linear = a.options.separation == Separation::linear;
   const bool has_eps = group.file().has_attribute(group.name(), "eps");
   a.eps = has_eps ? group.file().number(group.name(), "eps") : kLinearAttentionEps;
-  if ((has_eps && !linear) || !(a.eps >= 0) || !std::isfinite(a.eps)) {
+  const bool may_have_eps =
+      linear || (a.options.separation == Separation::random_features && a.eps == 0);
+  if ((has_eps && !may_have_eps) || !(a.eps >= 0) || !std::isfinite(a.eps)) {
     throw FileError(fmt::format("{}: '{}': an eps of {} is not supported{}", group.file().path(),
                                 group.name(), a.eps, linear ? "" : " here"));
   }
@@ -189,8 +191,12 @@ AssociationArrays read_association_arrays(const std::string& source, const std::
     a.beta = read_per_head(group, "beta_per_head", a.options.learned_beta == LearnedBeta::head,
                            beta, H, a.dtype);
     a.mask = read_mask(group, {B, H, L, M});
-  } else if (group.has("mask")) {
-    group.refuse("mask", "is not supported with linear separation");
+  }
+  if (is_kernelised(a.options.separation) && group.has("mask")) {
+    group.refuse("mask", "is not supported with features");
+  }
+  if (a.options.separation == Separation::random_features) {
+    a.projection = group.floating("projection", a.dtype, {-1, D}, "(features, D)");
   }
   if (a.options.separation == Separation::entmax) {
     a.alpha = read_per_head(group, "alpha_per_head", a.options.learned_alpha, a.options.alpha, H,

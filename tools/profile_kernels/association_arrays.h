@@ -19,6 +19,7 @@ struct AssociationArrays {
   Tensor key_lengths;  ///< (B) i64, or undefined
   Tensor mask;         ///< (B or 1, H or 1, L, M) u8, or undefined
   std::uint64_t random_key = 0;
+  Tensor projection;  ///< (features, D), random features only
 };
 
 /// `source` is "file.h5:/group"; without a group it is the file's root. `dtype` is "f32", "f64" or

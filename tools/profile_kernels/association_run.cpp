@@ -127,11 +127,35 @@ AssociationOutputs run_retrieval(const AssociationArrays& a, int variant, Device
   return result;
 }
 
+AssociationOutputs run_random_features(const AssociationArrays& a, int variant, Device device) {
+  const kernels::RandomFeatureProblem problem{problem_of(a, a.v), a.projection.shape()[0],
+                                              a.options.feature_map == FeatureMap::relu};
+  Arrays arrays = {
+      {"q", a.q}, {"k", a.k}, {"v", a.v}, {"beta", a.beta}, {"projection", a.projection}};
+  run_case(kernels::random_feature_forward_case(problem, cpu_context()), arrays, a.dtype, variant,
+           device);
+  AssociationOutputs result;
+  result.out = arrays.at("out");
+  if (a.dout.defined()) {
+    arrays["dout"] = a.dout;
+    run_case(kernels::random_feature_backward_case(problem, cpu_context()), arrays, a.dtype,
+             variant, device);
+    result.dq = arrays.at("dq");
+    result.dk = arrays.at("dk");
+    result.dv = arrays.at("dv");
+    result.dbeta = arrays.at("dbeta");
+  }
+  return result;
+}
+
 }  // namespace
 
 std::string entry_for(const AssociationArrays& a) {
   if (a.options.separation == Separation::linear) {
     return "linear_attention_forward";
+  }
+  if (a.options.separation == Separation::random_features) {
+    return "random_feature_attention_forward";
   }
   const bool plain =
       a.options.separation == Separation::softmax && is_plain(a.options) && !a.mask.defined();
@@ -141,6 +165,9 @@ std::string entry_for(const AssociationArrays& a) {
 AssociationOutputs run_association(const AssociationArrays& a, int variant, Device device) {
   if (entry_for(a) == "retrieval_forward") {
     return run_retrieval(a, variant, device);
+  }
+  if (a.options.separation == Separation::random_features) {
+    return run_random_features(a, variant, device);
   }
   const bool linear = a.options.separation == Separation::linear;
   const auto forward =

@@ -23,11 +23,11 @@ Syntax syntax() {
   return {
       "profile_kernels run",
       "Runs a kernel on arrays from an HDF5 group and writes what it computes.\n"
-      "KERNEL: attention, or kernel_attention (linear, phi(x) = elu(x) + 1).\n"
+      "KERNEL: attention, or kernel_attention (linear or random features).\n"
       "The group holds q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv) and for --backward dout\n"
       "(B,H,L,Dv); if wanted key_lengths (B), beta_per_head (H), alpha_per_head (H) and mask\n"
       "(B or 1,H or 1,L,M). Its attributes are 'mechanism' = softmax, sparsemax, entmax or\n"
-      "polynomial, or 'features' = elu1, and if wanted beta, alpha, degree, causal,\n"
+      "polynomial, or 'features' = elu1, prf, relu, and if wanted beta, alpha, degree, causal,\n"
       "window_radius, dilation, global_tokens, top_k, top_k_fraction, normalise, random_keep,\n"
       "random_grain, random_key, update_steps, tolerance, eps. The output holds out, dq, dk, dv\n"
       "(dbeta, dalpha where they were given per head) and these attributes.",
@@ -104,6 +104,7 @@ void write(const std::string& path, const Runnable& kernel, const AssociationArr
       {"dbeta", per_head ? outputs.dbeta : Tensor()},
       {"beta_per_head", per_head ? arrays.beta : Tensor()},
       {"dalpha", arrays.options.learned_alpha ? outputs.dalpha : Tensor()},
+      {"projection", arrays.projection},
       {"alpha_per_head", arrays.options.learned_alpha ? arrays.alpha : Tensor()}};
   for (const auto& [name, tensor] : datasets) {
     if (tensor.defined()) {
@@ -135,7 +136,7 @@ void run_command(const std::vector<std::string>& words) {
   const Device device = set_up_device(options);
   const bool backward = options.has("backward");
   const AssociationArrays arrays = read_association_arrays(source, dtype, backward);
-  if ((arrays.options.separation == Separation::linear) != kernel.linear) {
+  if (is_kernelised(arrays.options.separation) != kernel.linear) {
     fail("{} describes {} separation; that is for 'run {}'", source,
          name_of(arrays.options.separation), kRunnable[kernel.linear ? 0 : 1].name);
   }

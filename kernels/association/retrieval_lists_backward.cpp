@@ -1,0 +1,250 @@
+// The scores are computed again, block of keys by block of keys; keys whose z - tau is above 0,
+// with the largest score and tau that the forward pass left, go to a list. On the list, with g =
+// dout.v:
+//   w = x^(1/(alpha-1)),  u = w^(2-alpha),  ds = u (g - <u,g> / <u,1>)
+//   dq += ds k,  dk += ds q,  dv += w dout
+// so that everything but the scores costs what the support does.
+#include <cmath>
+
+#include "kernels/association/retrieval_lists.h"
+#include "kernels/association/row_weights.h"
+#include "kernels/common/dispatch.h"
+#include "kernels/simd/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/association/retrieval_lists_backward.cpp"
+#include <hwy/foreach_target.h>
+//
+#include "kernels/association/key_blocks-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace basin::kernels::HWY_NAMESPACE {
+
+// The scratch of a thread, in elements; indices count as elements.
+template <class T>
+struct SupportLayout {
+  std::int64_t M;
+  std::int64_t scores() const { return kBlockRows * kKeysOfBlock; }
+  /// Keys and z - tau, later slopes, of a group of queries.
+  std::int64_t lists() const { return kBlockRows * M; }
+  std::int64_t elements() const { return scores() + 3 * lists(); }
+};
+
+template <class T>
+struct SupportHead {
+  const RetrievalBackward& p;
+  std::int64_t b, h;
+  HeadRule rule;
+  T beta, scale;
+  double exponent;
+  const T *q, *k, *v, *dout, *blocks, *statistics;
+  T *dq, *dk, *dv;
+  bool prefix;
+
+  SupportHead(const RetrievalBackward& in, std::int64_t head, const T* packed)
+      : p(in),
+        b(head / in.H),
+        h(head % in.H),
+        rule(head_rule<T>(in.separation, h)),
+        beta(static_cast<const T*>(in.beta)[h]),
+        scale(static_cast<T>(rule.alpha - 1)),
+        exponent(rule.kind == Separation::sparsemax ? 1.0 : 1 / (rule.alpha - 1)),
+        q(in.q.head<T>(b, h)),
+        k(in.k.head<T>(b, h)),
+        v(in.v.head<T>(b, h)),
+        dout(in.dout.head<T>(b, h)),
+        blocks(packed + head * blocks_of(in.visibility.M) * key_block_size<T>(in.D)),
+        statistics(static_cast<const T*>(in.statistics) + head * in.visibility.L * 3),
+        dq(in.dq.head<T>(b, h)),
+        dk(in.dk.head<T>(b, h)),
+        dv(in.dv.head<T>(b, h)),
+        prefix(in.visibility.is_prefix()) {}
+};
+
+template <class T>
+struct Support {
+  std::int32_t* keys;
+  T* x;       // z - tau
+  T* slopes;  // dout.v
+  std::int64_t count;
+};
+
+template <class T>
+HWY_INLINE void add_scaled_row(const T* x, T factor, std::int64_t width, T* to) {
+  for (std::int64_t c = 0; c < width; ++c) {
+    to[c] += factor * x[c];
+  }
+}
+
+template <class T>
+void collect(const SupportHead<T>& head, std::int64_t i, const T* scores, std::int64_t first,
+             std::int64_t count, Support<T>& support) {
+  const T largest = head.statistics[3 * i];
+  const T tau = head.statistics[3 * i + 1];
+  // A NaN that the query sees made tau NaN for the whole row. One that it does not see might have
+  // made vector_max forget what came before it.
+  if (head.prefix && head.scale * (vector_max(scores, count) - largest) - tau <= 0) {
+    return;
+  }
+  for (std::int64_t n = 0; n < count; ++n) {
+    const T x = head.scale * (scores[n] - largest) - tau;
+    if (!(x <= 0) && (head.prefix || head.p.visibility.keep(head.b, head.h, i, first + n))) {
+      support.keys[support.count] = static_cast<std::int32_t>(first + n);
+      support.x[support.count++] = x;
+    }
+  }
+}
+
+template <class T>
+void backward_row(const SupportHead<T>& head, std::int64_t i, Support<T>& support, double& dbeta,
+                  double& dalpha) {
+  const RetrievalBackward& p = head.p;
+  const T* q = head.q + i * p.q.row_stride;
+  const T* dout = head.dout + i * p.dout.row_stride;
+  T* dq = head.dq + i * p.dq.row_stride;
+  std::fill(dq, dq + p.D, T(0));
+  const bool learns_alpha = head.rule.kind == Separation::entmax && p.dalpha != nullptr;
+  const double a = head.rule.alpha - 1;
+  const auto u_of = [&](double x) {  // w^(2 - alpha) = x^((2 - alpha) / (alpha - 1))
+    return head.exponent == 1.0 ? 1.0 : (head.exponent == 2.0 ? x : std::pow(x, head.exponent - 1));
+  };
+  double total = 0;
+  double inner = 0;
+  double entropy = 0;
+  for (std::int64_t n = 0; n < support.count; ++n) {
+    const std::int64_t j = support.keys[n];
+    const double x = static_cast<double>(support.x[n]);
+    const double u = u_of(x);
+    const double weight = u * x;
+    support.slopes[n] = vector_dot(dout, head.v + j * p.v.row_stride, p.Dv);
+    add_scaled_row(dout, static_cast<T>(weight), p.Dv, head.dv + j * p.dv.row_stride);
+    total += u;
+    inner += u * static_cast<double>(support.slopes[n]);
+    entropy += learns_alpha ? weight * std::log(weight) : 0;
+  }
+  const double mean = inner / total;
+  for (std::int64_t n = 0; n < support.count; ++n) {
+    const std::int64_t j = support.keys[n];
+    const double x = static_cast<double>(support.x[n]);
+    const double u = u_of(x);
+    const double slope = static_cast<double>(support.slopes[n]);
+    if (learns_alpha) {
+      const double weight = u * x;
+      const double share = u / total;
+      dalpha +=
+          slope * ((weight - share) / (a * a) - (weight * std::log(weight) - share * entropy) / a);
+    }
+    const T ds = static_cast<T>(u * (slope - mean));
+    add_scaled_row(head.k + j * p.k.row_stride, ds, p.D, dq);
+    add_scaled_row(q, head.beta * ds, p.D, head.dk + j * p.dk.row_stride);
+  }
+  dbeta += static_cast<double>(vector_dot(q, dq, p.D));
+  vector_scale(dq, dq, p.D, head.beta);
+}
+
+template <class T>
+void backward_list_head(const SupportHead<T>& head, T* scratch, double& dbeta, double& dalpha) {
+  const RetrievalBackward& p = head.p;
+  const Visibility& seen = p.visibility;
+  const SupportLayout<T> layout{seen.M};
+  T* scores = scratch;
+  T* x = scores + layout.scores();
+  T* slopes = x + layout.lists();
+  auto* keys = reinterpret_cast<std::int32_t*>(slopes + layout.lists());
+  for (std::int64_t j = 0; j < seen.M; ++j) {
+    std::fill(head.dk + j * p.dk.row_stride, head.dk + j * p.dk.row_stride + p.D, T(0));
+    std::fill(head.dv + j * p.dv.row_stride, head.dv + j * p.dv.row_stride + p.Dv, T(0));
+  }
+  dbeta = 0;
+  dalpha = 0;
+  for (std::int64_t begin = 0; begin < seen.L; begin += kBlockRows) {
+    const std::int64_t rows = std::min<std::int64_t>(kBlockRows, seen.L - begin);
+    Support<T> supports[kBlockRows];
+    for (std::int64_t r = 0; r < rows; ++r) {
+      supports[r] = {keys + r * seen.M, x + r * seen.M, slopes + r * seen.M, 0};
+    }
+    const KeyRange range = keys_of_queries(seen, head.b, begin, begin + rows);
+    const Left<T> q{head.q + begin * p.q.row_stride, p.q.row_stride, 1};
+    for (std::int64_t n = range.begin / kKeysOfBlock; n * kKeysOfBlock < range.end; ++n) {
+      const std::int64_t first = n * kKeysOfBlock;
+      const auto within = [&](std::int64_t row) {
+        return std::clamp<std::int64_t>(seen.prefix(head.b, begin + row) - first, 0, kKeysOfBlock);
+      };
+      const std::int64_t most = within(rows - 1);
+      if (most == 0) {
+        continue;
+      }
+      product(rows, most, p.D, q, Packed<T>::of(head.blocks + n * key_block_size<T>(p.D), p.D),
+              scores, kKeysOfBlock, Update<T>{head.beta, T(0)});
+      for (std::int64_t r = 0; r < rows; ++r) {
+        if (const std::int64_t count = within(r); count > 0) {
+          collect(head, begin + r, scores + r * kKeysOfBlock, first, count, supports[r]);
+        }
+      }
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+      backward_row(head, begin + r, supports[r], dbeta, dalpha);
+    }
+  }
+}
+
+template <class T>
+void lists_backward(const RetrievalBackward& p, const CpuContext& context) {
+  double* dbeta = static_cast<double*>(p.workspace);
+  double* dalpha = dbeta + p.B * p.H;
+  T* packed = reinterpret_cast<T*>(dalpha + p.B * p.H);
+  T* scratch = packed + p.B * p.H * blocks_of(p.visibility.M) * key_block_size<T>(p.D);
+  pack_all_keys(p, context, packed);
+  const SupportLayout<T> layout{p.visibility.M};
+  // A head is one chunk: its dk and dv collect from all its queries, in order.
+  context.pool->run(p.B * p.H, [&](std::int64_t head) {
+    backward_list_head(SupportHead<T>(p, head, packed),
+                       scratch + ThreadPool::thread_index() * layout.elements(), dbeta[head],
+                       dalpha[head]);
+  });
+  sum_over_items<T>(p.B, p.H, dbeta, p.dbeta);
+  sum_over_items<T>(p.B, p.H, dalpha, p.dalpha);
+}
+
+void lists_backward_target(const RetrievalBackward& p, const CpuContext& context) {
+  if (p.dtype == DType::f64) {
+    lists_backward<double>(p, context);
+  } else {
+    lists_backward<float>(p, context);
+  }
+}
+
+template <class T>
+std::int64_t lists_backward_bytes(const RetrievalBackward& p, const CpuContext& context) {
+  const std::int64_t packed = p.B * p.H * blocks_of(p.visibility.M) * key_block_size<T>(p.D);
+  return 2 * p.B * p.H * static_cast<std::int64_t>(sizeof(double)) +
+         (packed + context.pool->threads() * SupportLayout<T>{p.visibility.M}.elements()) *
+             static_cast<std::int64_t>(sizeof(T));
+}
+
+std::int64_t lists_backward_workspace_target(const RetrievalBackward& p,
+                                             const CpuContext& context) {
+  return p.dtype == DType::f64 ? lists_backward_bytes<double>(p, context)
+                               : lists_backward_bytes<float>(p, context);
+}
+
+}  // namespace basin::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace basin::kernels {
+
+HWY_EXPORT(lists_backward_target);
+HWY_EXPORT(lists_backward_workspace_target);
+
+void retrieval_lists_backward(const RetrievalBackward& p, const CpuContext& context) {
+  HWY_DYNAMIC_DISPATCH(lists_backward_target)(p, context);
+}
+
+std::int64_t retrieval_lists_backward_workspace(const RetrievalBackward& p,
+                                                const CpuContext& context) {
+  return HWY_DYNAMIC_DISPATCH(lists_backward_workspace_target)(p, context);
+}
+
+}  // namespace basin::kernels
+#endif

@@ -1,0 +1,106 @@
+// Blocks of gathered keys and values for a tile of queries. Included once per target.
+#if defined(BASIN_KERNELS_ASSOCIATION_TILE_BLOCKS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef BASIN_KERNELS_ASSOCIATION_TILE_BLOCKS_INL_H_
+#undef BASIN_KERNELS_ASSOCIATION_TILE_BLOCKS_INL_H_
+#else
+#define BASIN_KERNELS_ASSOCIATION_TILE_BLOCKS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/association/visible_tile.h"
+#include "kernels/simd/product-inl.h"
+#include "kernels/simd/rows-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace basin::kernels::HWY_NAMESPACE {
+
+constexpr std::int64_t kTileKeys = 128;  // of a block
+constexpr std::int64_t kTileRows = VisibleTile::kQueries;
+
+/// `count` rows of x by number, one below the other: in place if they are neighbours, else copied.
+template <class T>
+struct GatheredRows {
+  const T* data;
+  std::int64_t stride;
+
+  GatheredRows(const T* x, std::int64_t x_row, const std::int32_t* numbers, std::int64_t count,
+               std::int64_t width, T* copy)
+      : data(x + numbers[0] * x_row), stride(x_row) {
+    if (numbers[count - 1] - numbers[0] == count - 1) {
+      return;
+    }
+    for (std::int64_t n = 0; n < count; ++n) {
+      const T* from = x + numbers[n] * x_row;
+      for (std::int64_t c = 0; c < width; ++c) {
+        copy[n * width + c] = from[c];
+      }
+    }
+    data = copy;
+    stride = width;
+  }
+  const T* row(std::int64_t n) const { return data + n * stride; }
+
+  /// Whether all numbers of a row are finite: then a weight of 0 may multiply them.
+  bool is_finite(std::int64_t n, std::int64_t width) const {
+    T lane[16] = {};
+    std::int64_t c = 0;
+    for (; c + 16 <= width; c += 16) {
+      for (std::int64_t l = 0; l < 16; ++l) {
+        lane[l] += row(n)[c + l] * T(0);
+      }
+    }
+    for (; c < width; ++c) {
+      lane[0] += row(n)[c] * T(0);
+    }
+    T sum = 0;
+    for (const T x : lane) {
+      sum += x;
+    }
+    return sum == T(0);
+  }
+};
+
+/// The rows of a block that are not finite. Queries that see none of them go through products with
+/// 0 in their place, and so get the bits that they get whatever those rows hold; the few others are
+/// taken pair by pair.
+template <class T>
+struct UnfitRows {
+  std::int32_t numbers[kTileKeys];
+  std::int64_t count = 0;
+
+  /// Finds them and clears them in `packed`, a copy of the block as pack() made it.
+  void find(const GatheredRows<T>& rows, std::int64_t block, std::int64_t width, T* packed) {
+    for (std::int64_t n = 0; n < block; ++n) {
+      if (rows.is_finite(n, width)) {
+        continue;
+      }
+      numbers[count++] = static_cast<std::int32_t>(n);
+      for (std::int64_t c = 0; c < width; c += kPanel<T>) {
+        T* row = packed + c * block + n * kPanel<T>;
+        std::fill(row, row + kPanel<T>, T(0));
+      }
+    }
+  }
+  bool seen_by(const VisibleTile& tile, std::int64_t i, const std::int32_t* keys) const {
+    for (std::int64_t n = 0; n < count; ++n) {
+      if (tile.sees(i, keys[numbers[n]])) {
+        return true;
+      }
+    }
+    return false;
+  }
+};
+
+template <class T>
+HWY_INLINE void add_to_row(const T* x, T factor, std::int64_t width, T* to) {
+  for (std::int64_t c = 0; c < width; ++c) {
+    to[c] += factor * x[c];
+  }
+}
+
+}  // namespace basin::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
