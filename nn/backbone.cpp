@@ -27,6 +27,11 @@ const BackboneOptions& checked(const BackboneOptions& o) {
   return o;
 }
 
+// All inputs of a mixer, (B,t,width).
+struct History final : MixerState {
+  GrowingRows inputs{1};
+};
+
 }  // namespace
 
 const BackboneKind& backbone_kind(const std::string& name) {
@@ -42,10 +47,10 @@ const BackboneKind& backbone_kind(const std::string& name) {
 
 AssociationOptions association_options(const BackboneOptions& o) {
   const BackboneKind& kind = backbone_kind(o.kind);
-  AssociationOptions result = kind.defaults;
+  AssociationOptions result = o.association.value_or(kind.defaults);
   result.causal = o.causal;
   if (!kind.is_association) {
-    if (o.beta || o.learned_beta || o.update_steps) {
+    if (o.association || o.beta || o.learned_beta || o.update_steps) {
       fail("[Backbone] '{}' has no inverse temperature and no update steps", o.kind);
     }
     return result;
@@ -61,7 +66,7 @@ AssociationOptions association_options(const BackboneOptions& o) {
 
 Block::Block(const BackboneOptions& o, Rng& rng, Rng& dropout_rng)
     : norm1_(o.width, o.dtype),
-      mix_(backbone_kind(o.kind).make(o, association_options(o), rng)),
+      mix_(backbone_kind(o.kind).make(o, association_options(o), rng, dropout_rng)),
       norm2_(o.width, o.dtype),
       mlp_(o.width, o.width * o.mlp_ratio, rng, o.dtype),
       dropout_(o.dropout, dropout_rng) {
@@ -76,6 +81,20 @@ Variable Block::forward(const Variable& x, const Tensor& lengths) const {
   const auto [mixed, normalised] =
       norm2_.forward_sum(x, dropout_.forward(mix_->forward(norm1_.forward(x), lengths)));
   return add(mixed, dropout_.forward(mlp_.forward(normalised)));
+}
+
+Variable Block::step(const Variable& x, MixerState& state) const {
+  const auto [mixed, normalised] = norm2_.forward_sum(x, mix_->step(norm1_.forward(x), state));
+  return add(mixed, mlp_.forward(normalised));
+}
+
+std::unique_ptr<MixerState> Mixer::begin() const { return std::make_unique<History>(); }
+
+Variable Mixer::step(const Variable& x, MixerState& state) const {
+  GrowingRows& inputs = dynamic_cast<History&>(state).inputs;
+  inputs.append(x.value());
+  const Variable all = forward(Variable(inputs.rows().contiguous()), Tensor());
+  return slice(all, 1, inputs.size() - 1, inputs.size());
 }
 
 Backbone::Backbone(const BackboneOptions& o, Rng& rng, Rng& dropout_rng)
@@ -106,6 +125,30 @@ Variable Backbone::forward(const Tensor& tokens, const Tensor& lengths) const {
     };
     x = options_.recompute ? basin::recompute(forward, x, &dropout_rng_) : forward(x);
   }
+  return norm_.forward(x);
+}
+
+BackboneState Backbone::begin() const {
+  BackboneState state;
+  for (const auto& block : blocks_) {
+    state.mixers.push_back(block->begin());
+  }
+  return state;
+}
+
+Variable Backbone::step(const Tensor& tokens, BackboneState& state) const {
+  const NoGrad no_grad;
+  if (training() || !options_.causal) {
+    fail("[Backbone] step() is for a causal backbone in evaluation");
+  }
+  if (tokens.rank() != 2 || tokens.size(1) != 1) {
+    fail("[Backbone] step() takes tokens (B, 1), got {}", describe(tokens));
+  }
+  Variable x = positions_.forward(tokens_.forward(tokens), state.position);
+  for (std::size_t n = 0; n < blocks_.size(); ++n) {
+    x = blocks_[n]->step(x, *state.mixers[n]);
+  }
+  ++state.position;
   return norm_.forward(x);
 }
 

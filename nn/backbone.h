@@ -9,16 +9,29 @@
 #include <vector>
 
 #include "kernels/association/options.h"
+#include "nn/growing_rows.h"
 #include "nn/layers/basic.h"
 #include "nn/layers/positions.h"
 
 namespace basin::nn {
+
+/// What a mixer keeps of the positions it has seen.
+class MixerState {
+ public:
+  virtual ~MixerState() = default;
+};
 
 /// What moves information between positions: (B,L,width) to (B,L,width). lengths (B) i64 or
 /// undefined: positions at and beyond the length are padding.
 class Mixer : public Module {
  public:
   virtual Variable forward(const Variable& x, const Tensor& lengths) const = 0;
+
+  /// One position at a time: step() of x (B,1,width) gives what forward() would give it behind the
+  /// positions that the state has seen. In evaluation, of a causal mixer. Here all inputs are kept
+  /// and forward() is run on them; a mixer that has a state of its own does better.
+  virtual std::unique_ptr<MixerState> begin() const;
+  virtual Variable step(const Variable& x, MixerState& state) const;
 };
 
 struct BackboneOptions {
@@ -36,7 +49,9 @@ struct BackboneOptions {
       false;  ///< blocks keep only their input for the backward pass: see autograd/recompute.h
   DType dtype = DType::f32;
 
-  /// Where set, these replace what the kind says.
+  /// Where set, these replace what the kind says; `association` all of it but `causal`, and the
+  /// others then a part of that.
+  std::optional<AssociationOptions> association;
   std::optional<double> beta;
   std::optional<LearnedBeta> learned_beta;
   std::optional<std::int64_t> update_steps;
@@ -48,7 +63,8 @@ struct BackboneKind {
   std::string description;      ///< one line, with its cost in the length
   bool is_association;          ///< has heads and association options
   AssociationOptions defaults;  ///< if so
-  std::unique_ptr<Mixer> (*make)(const BackboneOptions&, const AssociationOptions&, Rng&);
+  /// The first Rng draws weights, the second is kept for what training draws.
+  std::unique_ptr<Mixer> (*make)(const BackboneOptions&, const AssociationOptions&, Rng&, Rng&);
 };
 
 const std::vector<BackboneKind>& backbone_kinds();
@@ -65,6 +81,8 @@ class Block final : public Module {
  public:
   Block(const BackboneOptions& options, Rng& rng, Rng& dropout_rng);
   Variable forward(const Variable& x, const Tensor& lengths) const;
+  std::unique_ptr<MixerState> begin() const { return mix_->begin(); }
+  Variable step(const Variable& x, MixerState& state) const;
 
  private:
   LayerNorm norm1_;
@@ -72,6 +90,12 @@ class Block final : public Module {
   LayerNorm norm2_;
   Mlp mlp_;
   Dropout dropout_;
+};
+
+/// What a backbone keeps of the tokens it has seen.
+struct BackboneState {
+  std::vector<std::unique_ptr<MixerState>> mixers;
+  std::int64_t position = 0;
 };
 
 /// Embedding, positions, blocks and a last normalisation. Parameters: tokens.weight,
@@ -84,6 +108,13 @@ class Backbone final : public Module {
 
   /// tokens (B,L) i64, lengths (B) i64 or undefined.
   Variable forward(const Tensor& tokens, const Tensor& lengths = {}) const;
+
+  /// One token at a time: tokens (B,1) i64 to the state (B,1,width) that forward() would give the
+  /// last of all tokens so far, up to rounding; a top_fraction is one of the positions that each
+  /// step has seen. In evaluation, of a causal backbone. Throws Error
+  /// beyond max_length where positions come from a table.
+  BackboneState begin() const;
+  Variable step(const Tensor& tokens, BackboneState& state) const;
 
   const BackboneOptions& options() const { return options_; }
   /// The embedding table (vocabulary, width), for a head that shares it.

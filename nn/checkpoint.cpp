@@ -136,6 +136,9 @@ void save_checkpoint(const std::string& path, const LanguageModel& model,
   for (const Parameter& parameter : model.parameters()) {
     file.write("/model/" + parameter.name, parameter.variable.value());
   }
+  for (const Buffer& buffer : model.buffers()) {
+    file.write("/model/" + buffer.name, buffer.variable.value());
+  }
   file.set_integer("/optimizer", "steps", optimizer.steps());
   for (const Optimizer::State& own : optimizer.states()) {
     for (std::size_t slot = 0; slot < own.slots.size(); ++slot) {
@@ -168,8 +171,16 @@ TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Opt
   for (const Parameter& parameter : parameters) {
     names.push_back(parameter.name);
   }
+  std::vector<Buffer> buffers = model.buffers();
+  for (const Buffer& buffer : buffers) {
+    names.push_back(buffer.name);
+  }
   compare_names(file, "/model", names, "model");
   std::vector<Tensor> weights;
+  std::vector<Tensor> buffered;
+  for (const Buffer& buffer : buffers) {
+    buffered.push_back(read_like(file, "/model", buffer.name, buffer.variable.value()));
+  }
   for (const Parameter& parameter : parameters) {
     weights.push_back(read_like(file, "/model", parameter.name, parameter.variable.value()));
   }
@@ -183,6 +194,9 @@ TrainingState load_checkpoint(const std::string& path, LanguageModel& model, Opt
   // Everything fits: from here on nothing can fail.
   for (std::size_t n = 0; n < parameters.size(); ++n) {
     parameters[n].variable.mutable_value().copy_from(weights[n]);
+  }
+  for (std::size_t n = 0; n < buffers.size(); ++n) {
+    buffers[n].variable.mutable_value().copy_from(buffered[n]);
   }
   if (optimizer != nullptr) {
     optimizer->restore(optimizer_steps, states);

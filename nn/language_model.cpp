@@ -44,6 +44,11 @@ Variable LanguageModel::forward(const Tensor& tokens, const Tensor& lengths) con
   return linear(backbone_.forward(tokens, lengths), head_weight_, head_bias_);
 }
 
+Tensor LanguageModel::step(const Tensor& tokens, BackboneState& state) const {
+  const NoGrad no_grad;
+  return linear(backbone_.step(tokens, state), head_weight_, head_bias_).value().select(1, 0);
+}
+
 Variable LanguageModel::loss(const Tensor& tokens, const Tensor& targets,
                              const Tensor& lengths) const {
   return linear_cross_entropy(backbone_.forward(tokens, lengths), head_weight_, head_bias_, targets,

@@ -20,6 +20,10 @@ class LanguageModel final : public Module {
   /// Logits (B, L, vocabulary) for tokens (B, L) i64; lengths (B) i64 or undefined.
   Variable forward(const Tensor& tokens, const Tensor& lengths = {}) const;
 
+  /// Logits (B, vocabulary) of what follows tokens (B, 1): see Backbone::step.
+  BackboneState begin() const { return backbone_.begin(); }
+  Tensor step(const Tensor& tokens, BackboneState& state) const;
+
   /// The mean cross-entropy, in nats, over the positions whose target is not -100, with the label
   /// smoothing of the head.
   Variable loss(const Tensor& tokens, const Tensor& targets, const Tensor& lengths = {}) const;

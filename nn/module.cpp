@@ -8,7 +8,15 @@ namespace basin::nn {
 
 std::vector<Parameter> Module::parameters() const {
   std::vector<Parameter> all;
-  collect("", all);
+  std::vector<Buffer> buffers;
+  collect("", all, buffers);
+  return all;
+}
+
+std::vector<Buffer> Module::buffers() const {
+  std::vector<Parameter> parameters;
+  std::vector<Buffer> all;
+  collect("", parameters, all);
   return all;
 }
 
@@ -41,6 +49,11 @@ void Module::to(Device device) {
   for (Variable& constant : constants_) {
     constant.move_to(device);
   }
+  for (Buffer& buffer : buffers_) {
+    if (is_floating(buffer.variable.dtype())) {
+      buffer.variable.move_to(device);
+    }
+  }
   for (const Child& child : children_) {
     child.module->to(device);
   }
@@ -56,10 +69,19 @@ Variable Module::add_parameter(const std::string& name, Tensor value) {
   return parameters_.back().variable;
 }
 
+Variable Module::add_buffer(const std::string& name, Tensor value) {
+  check_free(name);
+  buffers_.push_back({name, Variable(std::move(value))});
+  return buffers_.back().variable;
+}
+
 void Module::add_module(const std::string& name, Module& child) {
   const std::string prefix = name.empty() ? name : name + ".";
   for (const Parameter& parameter : child.parameters()) {
     check_free(prefix + parameter.name);
+  }
+  for (const Buffer& buffer : child.buffers()) {
+    check_free(prefix + buffer.name);
   }
   children_.push_back({name, &child});
 }
@@ -70,14 +92,24 @@ void Module::check_free(const std::string& name) const {
       fail("[Module] there already is a parameter named '{}'", name);
     }
   }
+  for (const Buffer& buffer : buffers()) {
+    if (buffer.name == name) {
+      fail("[Module] there already is a buffer named '{}'", name);
+    }
+  }
 }
 
-void Module::collect(const std::string& prefix, std::vector<Parameter>& into) const {
+void Module::collect(const std::string& prefix, std::vector<Parameter>& parameters,
+                     std::vector<Buffer>& buffers) const {
   for (const Parameter& parameter : parameters_) {
-    into.push_back({prefix + parameter.name, parameter.variable});
+    parameters.push_back({prefix + parameter.name, parameter.variable});
+  }
+  for (const Buffer& buffer : buffers_) {
+    buffers.push_back({prefix + buffer.name, buffer.variable});
   }
   for (const Child& child : children_) {
-    child.module->collect(child.name.empty() ? prefix : prefix + child.name + ".", into);
+    child.module->collect(child.name.empty() ? prefix : prefix + child.name + ".", parameters,
+                          buffers);
   }
 }
 

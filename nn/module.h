@@ -15,6 +15,12 @@ struct Parameter {
   Variable variable;
 };
 
+/// A tensor that is saved with the parameters but not trained.
+struct Buffer {
+  std::string name;
+  Variable variable;
+};
+
 /// Children are ordinary members that the constructor of the parent registers. Neither copied nor
 /// moved, because the parent points to its children.
 class Module {
@@ -27,6 +33,8 @@ class Module {
   /// All parameters, in the order of registration, children after own.
   std::vector<Parameter> parameters() const;
   std::int64_t parameter_count() const;
+  /// All buffers, likewise.
+  std::vector<Buffer> buffers() const;
 
   /// Switches between training and evaluation, which turns dropout off, here and in all children.
   void train(bool on = true);
@@ -45,13 +53,17 @@ class Module {
   /// Registers something that is computed with and neither trained nor saved, so that to() moves it
   /// along; returns the handle to compute with.
   Variable add_constant(Tensor value);
+  /// Registers a buffer and returns the handle to keep. Throws Error for a name taken. Whole numbers
+  /// count something that the host reads: to() leaves them where they are.
+  Variable add_buffer(const std::string& name, Tensor value);
   /// Registers a child. With an empty name its parameters appear as if they were this module's own.
   /// Throws Error if a parameter would have a name that is taken.
   void add_module(const std::string& name, Module& child);
 
  private:
   void check_free(const std::string& name) const;
-  void collect(const std::string& prefix, std::vector<Parameter>& into) const;
+  void collect(const std::string& prefix, std::vector<Parameter>& parameters,
+               std::vector<Buffer>& buffers) const;
 
   struct Child {
     std::string name;
@@ -59,6 +71,7 @@ class Module {
   };
   std::vector<Parameter> parameters_;
   std::vector<Variable> constants_;
+  std::vector<Buffer> buffers_;
   std::vector<Child> children_;
   bool training_ = true;
 };

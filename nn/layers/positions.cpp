@@ -56,8 +56,8 @@ Positions::Positions(PositionKind kind, std::int64_t max_length, std::int64_t wi
   }
 }
 
-Variable Positions::forward(const Variable& x) const {
-  const std::int64_t length = x.size(1);
+Variable Positions::forward(const Variable& x, std::int64_t first) const {
+  const std::int64_t length = first + x.size(1);
   if (!table_.defined()) {
     return x;
   }
@@ -65,7 +65,8 @@ Variable Positions::forward(const Variable& x) const {
     fail("[Positions] a sequence of {} is longer than the {} positions of the model", length,
          max_length_);
   }
-  return add(x, length == max_length_ ? table_ : slice(table_, 0, 0, length));
+  const bool whole = first == 0 && length == max_length_;
+  return add(x, whole ? table_ : slice(table_, 0, first, length));
 }
 
 }  // namespace basin::nn

@@ -24,8 +24,9 @@ Tensor sinusoidal_positions(std::int64_t length, std::int64_t width, DType dtype
 class Positions final : public Module {
  public:
   Positions(PositionKind kind, std::int64_t max_length, std::int64_t width, Rng& rng, DType dtype);
-  /// Throws Error if a table is added and x is longer than max_length.
-  Variable forward(const Variable& x) const;
+  /// The rows of x are positions first, first + 1, ... Throws Error if a table is added and these
+  /// go beyond max_length.
+  Variable forward(const Variable& x, std::int64_t first = 0) const;
 
  private:
   std::int64_t max_length_;

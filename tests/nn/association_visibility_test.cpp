@@ -2,7 +2,10 @@
 // the Association layer, and for the two operations it is made of.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <limits>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "autograd/operations.h"
@@ -47,8 +50,8 @@ class AssociationVisibility : public testing::TestWithParam<test::AssociationVar
     return Association(kWidth, 2, GetParam().options, rng, dtype, GetParam().rotary);
   }
 };
-INSTANTIATE_TEST_SUITE_P(Every, AssociationVisibility,
-                         testing::ValuesIn(test::association_variants()), test::variant_name);
+INSTANTIATE_TEST_SUITE_P(Every, AssociationVisibility, testing::ValuesIn(test::every_mechanism()),
+                         test::variant_name);
 
 TEST_P(AssociationVisibility, WhatThePaddingHoldsChangesNothing) {
   for (const DType dtype : {DType::f32, DType::f64}) {
@@ -113,8 +116,7 @@ TEST_P(AssociationVisibility, TheLastPatternBeforeThePaddingIsSeen) {
   Tensor changed = stored.clone();
   changed.select(0, 1).select(0, kLengths[1] - 1).fill(3.0);
   const Tensor after = output(changed);
-  EXPECT_FALSE(same_bits(after.select(0, 1).select(0, kLength - 1),
-                         before.select(0, 1).select(0, kLength - 1)));
+  EXPECT_FALSE(same_bits(after.select(0, 1), before.select(0, 1)));
   EXPECT_TRUE(same_bits(after.select(0, 0), before.select(0, 0)));
 }
 
@@ -132,7 +134,11 @@ TEST_P(AssociationVisibility, AQueryThatSeesNothingReadsZero) {
     const Variable few(random_tensor({4, 5, kWidth}, 3, DType::f32));
     const Tensor late = layer.forward(x, few, few).value();
     EXPECT_TRUE(same_bits(late.select(0, 0).select(0, kLength - 6), bias));
-    EXPECT_FALSE(same_bits(late.select(0, 0).select(0, kLength - 5), bias));
+    bool any_sees = false;
+    for (std::int64_t i = kLength - 5; i < kLength; ++i) {
+      any_sees = any_sees || !same_bits(late.select(0, 0).select(0, i), bias);
+    }
+    EXPECT_TRUE(any_sees);
   }
 }
 
@@ -176,7 +182,10 @@ TEST_P(AssociationVisibility, TheFutureIsInvisibleIfCausal) {
         const Tensor after = output(changed);
         const bool past_is_same = same_bits(after.slice(1, 0, cut), before.slice(1, 0, cut));
         EXPECT_EQ(past_is_same, GetParam().options.causal) << cut << " " << future;
-        EXPECT_FALSE(same_bits(after.slice(1, cut, kLength), before.slice(1, cut, kLength)));
+        // A random mask may hide the changed patterns from the few queries that are left.
+        if (GetParam().options.random_keep == 1.0) {
+          EXPECT_FALSE(same_bits(after.slice(1, cut, kLength), before.slice(1, cut, kLength)));
+        }
       }
     }
   }
@@ -184,24 +193,68 @@ TEST_P(AssociationVisibility, TheFutureIsInvisibleIfCausal) {
 
 // The operations below the layer. Here hidden rows may hold NaN in the backward pass, too.
 struct Operation {
-  const char* name;
-  Variable (*call)(const Variable& q, const Variable& k, const Variable& v, const Tensor& lengths,
-                   bool causal);
+  std::string name;
+  std::function<Variable(const Variable& q, const Variable& k, const Variable& v,
+                         const Tensor& lengths, bool causal)>
+      call;
 };
 
-const Operation kOperations[] = {
-    {"attention",
-     [](const Variable& q, const Variable& k, const Variable& v, const Tensor& key_lengths,
-        bool causal) {
-       return attention(q, k, v, Variable(Tensor::full({2}, 0.7, q.dtype())), key_lengths, causal);
-     }},
-    {"linear_attention",
-     [](const Variable& q, const Variable& k, const Variable& v, const Tensor& key_lengths,
-        bool causal) { return linear_attention(q, k, v, key_lengths, causal); }},
-};
+// Every mechanism by the general kernel, whatever else computes it.
+std::vector<Operation> general_retrievals() {
+  std::vector<Operation> all;
+  for (const test::AssociationVariant& variant : test::every_mechanism()) {
+    // One of each pair: the tests say themselves what is causal.
+    if (is_kernelised(variant.options.separation) || variant.options.causal || variant.rotary) {
+      continue;
+    }
+    all.push_back(
+        {"retrieval " + variant.name,
+         [options = variant.options](const Variable& q, const Variable& k, const Variable& v,
+                                     const Tensor& key_lengths, bool causal) {
+           RetrievalSettings settings{.options = options, .key_lengths = key_lengths};
+           settings.options.causal = causal;
+           // Its sum may take in later keys, which the options refuse.
+           if (causal) {
+             settings.options.normalise = Normalise::support;
+           }
+           settings.random_key = 7;
+           const Variable beta(Tensor::full({2}, 0.7, q.dtype()));
+           const Variable alpha(Tensor::full({2}, 1.4, q.dtype()));
+           return retrieval(q, k, v, beta, alpha, settings);
+         }});
+  }
+  return all;
+}
+
+std::vector<Operation> operations() {
+  std::vector<Operation> all = {
+      {"attention",
+       [](const Variable& q, const Variable& k, const Variable& v, const Tensor& key_lengths,
+          bool causal) {
+         return attention(q, k, v, Variable(Tensor::full({2}, 0.7, q.dtype())), key_lengths,
+                          causal);
+       }},
+      {"linear_attention",
+       [](const Variable& q, const Variable& k, const Variable& v, const Tensor& key_lengths,
+          bool causal) { return linear_attention(q, k, v, key_lengths, causal); }}};
+  for (const FeatureMap map : {FeatureMap::positive, FeatureMap::relu}) {
+    all.push_back({std::string("random features ") + name_of(map),
+                   [map](const Variable& q, const Variable& k, const Variable& v,
+                         const Tensor& key_lengths, bool causal) {
+                     const Variable beta(Tensor::full({2}, 0.7, q.dtype()));
+                     return random_feature_attention(q, k, v, beta,
+                                                     random_tensor({12, 8}, 5, q.dtype()), map,
+                                                     key_lengths, causal);
+                   }});
+  }
+  for (Operation& operation : general_retrievals()) {
+    all.push_back(std::move(operation));
+  }
+  return all;
+}
 
 TEST(AssociationOperations, NaNInThePaddingReachesNeitherOutputNorGradient) {
-  for (const Operation& operation : kOperations) {
+  for (const Operation& operation : operations()) {
     for (const bool causal : {false, true}) {
       const Shape heads = {4, 2, kLength, 8};
       const Tensor k = random_tensor(heads, 2, DType::f32);
@@ -229,7 +282,7 @@ TEST(AssociationOperations, NaNInThePaddingReachesNeitherOutputNorGradient) {
 }
 
 TEST(AssociationOperations, AQueryThatSeesNothingPassesNoGradient) {
-  for (const Operation& operation : kOperations) {
+  for (const Operation& operation : operations()) {
     const Shape heads = {4, 2, kLength, 8};
     const Variable q(random_tensor(heads, 1, DType::f32), true);
     const Variable k(random_tensor(heads, 2, DType::f32), true);
@@ -245,7 +298,7 @@ TEST(AssociationOperations, AQueryThatSeesNothingPassesNoGradient) {
 }
 
 TEST(AssociationOperations, NaNInTheFutureReachesNoEarlierQuery) {
-  for (const Operation& operation : kOperations) {
+  for (const Operation& operation : operations()) {
     const Shape heads = {2, 2, kLength, 8};
     const Tensor k = random_tensor(heads, 2, DType::f32);
     const Tensor v = random_tensor(heads, 3, DType::f32);

@@ -41,8 +41,11 @@ Tensor states(const BackboneOptions& options) {
 }
 
 TEST(BackboneKinds, AreKnownByName) {
-  EXPECT_EQ(all_backbones(), (std::vector<std::string>{"rnn", "lstm", "gru", "attention",
-                                                       "hopfield", "linear-attention"}));
+  EXPECT_EQ(all_backbones(), (std::vector<std::string>{
+                                 "rnn", "lstm", "gru", "attention", "hopfield", "linear-attention",
+                                 "random-feature-attention", "sparse-hopfield", "entmax-hopfield",
+                                 "polynomial-hopfield", "topk-hopfield", "window-hopfield",
+                                 "random-masked-hopfield"}));
   for (const BackboneKind& kind : backbone_kinds()) {
     EXPECT_EQ(&backbone_kind(kind.name), &kind);
     EXPECT_FALSE(kind.description.empty());
@@ -68,6 +71,7 @@ TEST_P(EveryBackbone, Gradients) {
   options.width = 4;
   options.max_length = 4;
   Made made(options);
+  made.backbone.train(false);  // a random mask would be another in every call
   const Tensor tokens = random_tokens(2, 4, 5, 2);
   const Tensor lengths = Tensor::from<std::int64_t>({2}, std::vector<std::int64_t>{4, 2});
   EXPECT_TRUE(test::gradients_agree(
@@ -94,8 +98,11 @@ TEST_P(EveryBackbone, ParametersByName) {
       mix.push_back("mix." + GetParam() + "." + name);
     }
   } else {
-    if (GetParam() == "hopfield") {
+    if (GetParam().ends_with("hopfield") && GetParam() != "polynomial-hopfield") {
       mix = {"mix.log_beta"};
+    }
+    if (GetParam() == "entmax-hopfield") {
+      mix.emplace_back("mix.alpha_logit");
     }
     for (const char* projection : {"query", "key", "value", "out"}) {
       mix.push_back(std::string("mix.") + projection + ".weight");
@@ -199,6 +206,19 @@ TEST(Backbone, TheAssociationOptionsAreTheDefaultsOfTheKindWithTheReplacements) 
   expected.causal = true;
   expected.separation = Separation::linear;
   EXPECT_EQ(association_options(small_backbone("linear-attention")), expected);
+}
+
+TEST(Backbone, AssociationOptionsAsAWholeReplaceThoseOfTheKind) {
+  BackboneOptions options = small_backbone("hopfield");
+  AssociationOptions wanted;
+  wanted.separation = Separation::entmax;
+  wanted.alpha = 1.2;
+  wanted.window = 3;
+  options.association = wanted;
+  options.update_steps = 2;
+  wanted.causal = true;
+  wanted.update_steps = 2;
+  EXPECT_EQ(association_options(options), wanted);
 }
 
 TEST(Backbone, TheReplacementsReachTheLayers) {

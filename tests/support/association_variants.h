@@ -54,4 +54,88 @@ inline std::vector<AssociationVariant> association_variants() {
   return all;
 }
 
+/// association_variants() and every other separation and visibility, with and without causality
+/// where that means something. Random masks are fixed ones: a layer needs no Rng to draw from.
+inline std::vector<AssociationVariant> every_mechanism() {
+  std::vector<AssociationVariant> all = association_variants();
+  using O = AssociationOptions;
+  struct Part {
+    const char* name;
+    void (*change)(O&);
+  };
+  for (const bool causal : {false, true}) {
+    for (const FeatureMap map : {FeatureMap::positive, FeatureMap::relu}) {
+      O options;
+      options.causal = causal;
+      options.separation = Separation::random_features;
+      options.learned_beta = LearnedBeta::head;
+      options.feature_map = map;
+      all.push_back({std::string("random_features_") + name_of(map) + (causal ? "_causal" : ""),
+                     options, false});
+    }
+  }
+  const Part separations[] = {{"softmax", [](O&) {}},
+                              {"sparsemax", [](O& o) { o.separation = Separation::sparsemax; }},
+                              {"entmax",
+                               [](O& o) {
+                                 o.separation = Separation::entmax;
+                                 o.learned_alpha = true;
+                               }},
+                              {"polynomial", [](O& o) {
+                                 o.separation = Separation::polynomial;
+                                 o.degree =
+                                     4;  // smooth enough at 0 for differences of second order
+                               }}};
+  const Part visibilities[] = {{"", [](O&) {}},
+                               {"_window", [](O& o) { o.window = 8; }},
+                               {"_dilated_window",
+                                [](O& o) {
+                                  o.window = 6;
+                                  o.dilation = 2;
+                                  o.global_tokens = 2;
+                                }},
+                               {"_random", [](O& o) { o.random_keep = 0.6; }},
+                               {"_random_tiles",
+                                [](O& o) {
+                                  o.random_keep = 0.7;
+                                  o.random_grain = MaskGrain::tile;
+                                }},
+                               {"_top_k", [](O& o) { o.top_k = 9; }},
+                               {"_top_fraction", [](O& o) { o.top_fraction = 0.3; }},
+                               {"_window_normalise_all",
+                                [](O& o) {
+                                  o.window = 8;
+                                  o.normalise = Normalise::all;
+                                }},
+                               {"_top_k_normalise_all",
+                                [](O& o) {
+                                  o.top_k = 9;
+                                  o.normalise = Normalise::all;
+                                }},
+                               {"_until_settled", [](O& o) {
+                                  o.update_steps = 5;
+                                  o.tolerance = 0.05;
+                                }}};
+  for (const bool causal : {false, true}) {
+    for (const Part& separation : separations) {
+      for (const Part& visibility : visibilities) {
+        O options;
+        options.causal = causal;
+        options.learned_beta = LearnedBeta::head;
+        separation.change(options);
+        visibility.change(options);
+        if (options.random_keep < 1.0) {
+          options.random_draw = MaskDraw::fixed;
+        }
+        const bool is_new = separation.name != std::string("softmax") || visibility.name[0] != 0;
+        if (is_new && validate(options).empty()) {
+          all.push_back({std::string(separation.name) + visibility.name + (causal ? "_causal" : ""),
+                         options, false});
+        }
+      }
+    }
+  }
+  return all;
+}
+
 }  // namespace basin::test

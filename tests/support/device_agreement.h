@@ -49,7 +49,16 @@ inline std::vector<Tensor> moved(const std::vector<Tensor>& tensors, Device devi
 }
 
 /// Operations without kernels for a GPU so far: they have to say so.
-inline bool is_on_cpu_only(const OpEntry& entry) { return entry.name == "retrieval"; }
+inline bool is_on_cpu_only(const OpEntry& entry) {
+  return entry.name == "retrieval" || entry.name == "random_feature_attention";
+}
+/// Backbones made of such operations.
+inline bool is_on_cpu_only(const nn::BackboneKind& kind) {
+  const Separation separation = kind.defaults.separation;
+  const bool has_kernels = separation == Separation::linear ||
+                           (separation == Separation::softmax && is_plain(kind.defaults));
+  return kind.is_association && !has_kernels;
+}
 
 /// Every sample of an operation, forward and backward, in f64 and f32.
 inline void operation_agrees(const OpEntry& entry, Device device) {
@@ -140,6 +149,9 @@ struct ModelCase {
 inline std::vector<ModelCase> model_cases() {
   std::vector<ModelCase> cases;
   for (const std::string& kind : all_backbones()) {
+    if (is_on_cpu_only(nn::backbone_kind(kind))) {
+      continue;
+    }
     const bool is_association = nn::backbone_kind(kind).is_association;
     for (const DType dtype : {DType::f32, DType::f64}) {
       ModelCase plain{kind + (dtype == DType::f32 ? "-f32" : "-f64"),
