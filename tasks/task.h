@@ -7,6 +7,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tensor/tensor.h"
@@ -61,6 +62,11 @@ class Task {
   virtual bool higher_is_better() const = 0;
   /// What trivial predictors reach in the main metric, chance first.
   virtual std::vector<Metric> baselines() const = 0;
+
+  /// Of a task that reads text: the tokens of a text, as the model knows them, and what a token
+  /// stands for. Throw Error where there is no text.
+  virtual std::vector<std::int64_t> encode(std::string_view text) const;
+  virtual std::string text_of(std::int64_t token) const;
 
   /// A text without blanks that is another one, very likely, if what the task has read was changed;
   /// parts with commas between them. Empty for a task that reads nothing.

@@ -56,6 +56,10 @@ class Text final : public Task {
   std::unique_ptr<MetricAccumulator> metrics() const override {
     return std::make_unique<TextMetrics>();
   }
+  std::vector<std::int64_t> encode(std::string_view text) const override {
+    return vocabulary_.encode(text);
+  }
+  std::string text_of(std::int64_t token) const override { return vocabulary_.text_of(token); }
   std::string metric_name() const override { return "bits per byte"; }
   bool higher_is_better() const override { return false; }
   std::vector<Metric> baselines() const override { return baselines_; }

@@ -3,6 +3,7 @@
 #include "tasks/text/text_hash.h"
 #include "tasks/tokenizers/byte_tokenizer.h"
 #include "tasks/tokenizers/character_tokenizer.h"
+#include "tensor/error.h"
 
 namespace basin::tasks {
 
@@ -61,6 +62,30 @@ void TextVocabulary::set_training_counts(const std::vector<std::int64_t>& counts
     hash.add(bytes);
   }
   hash_ = hash.value();
+}
+
+std::vector<std::int64_t> TextVocabulary::encode(std::string_view text) const {
+  std::vector<std::int64_t> tokens;
+  for (const std::int32_t stored : stored_->encode(text)) {
+    tokens.push_back(id(stored));
+  }
+  return tokens;
+}
+
+std::string TextVocabulary::text_of(std::int64_t token) const {
+  if (token < 0 || token >= size_) {
+    fail("[TextVocabulary] there is no token {}; the vocabulary has {}", token, size_);
+  }
+  std::string text;
+  for (std::size_t stored = 0; stored < ids_.size(); ++stored) {
+    if (ids_[stored] == token) {
+      if (!text.empty()) {
+        return "\xEF\xBF\xBD";
+      }
+      text = stored_->bytes_of(static_cast<std::int32_t>(stored));
+    }
+  }
+  return text;
 }
 
 }  // namespace basin::tasks

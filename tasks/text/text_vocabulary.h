@@ -33,6 +33,11 @@ class TextVocabulary {
   std::int64_t id(std::int64_t stored) const { return ids_[static_cast<std::size_t>(stored)]; }
   /// The bytes that a stored token stands for.
   std::int64_t bytes(std::int64_t stored) const { return bytes_[static_cast<std::size_t>(stored)]; }
+  /// The model's tokens of a text.
+  std::vector<std::int64_t> encode(std::string_view text) const;
+  /// What a token of the model stands for; U+FFFD for one that stands for several things. Throws
+  /// Error outside the vocabulary.
+  std::string text_of(std::int64_t token) const;
   /// What a token is called in messages and tables: "byte" or "token".
   const char* unit() const { return is_bytes_ ? "byte" : "token"; }
   /// Of the bytes of all the model's tokens.

@@ -9,7 +9,9 @@ import unittest
 from profile_kernels_case import PROGRAM, ProfileKernelsCase
 
 SMALL = ["--width", "16", "--batch", "2", "--length", "12", "--vocabulary", "50", "--threads", "1"]
-BACKBONES = ["rnn", "lstm", "gru", "attention", "hopfield", "linear-attention"]
+BACKBONES = ["rnn", "lstm", "gru", "attention", "hopfield", "linear-attention",
+             "random-feature-attention", "sparse-hopfield", "entmax-hopfield", "polynomial-hopfield",
+             "topk-hopfield", "window-hopfield", "random-masked-hopfield"]
 QUICK = ["--rounds", "2", "--min-time", "0.1", "--threads", "1"]
 
 

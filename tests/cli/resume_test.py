@@ -142,9 +142,10 @@ class Resuming(TrainerCase):
             ("checkpoint.h5", checkpoint[:len(checkpoint) // 2], "checkpoint.h5"),
             ("config.ini", good["config.ini"].replace(b"width = 8", b"width = 16"),
              "another model"),
-            ("config.ini", good["config.ini"].replace(b"= attention", b"= rnn")
-             .replace(b"heads", b"# heads").replace(b"beta = auto", b"").replace(b"learned-", b"#")
-             .replace(b"update-steps", b"#").replace(b"causal", b"#"), "another model"),
+            ("config.ini", re.sub(rb"(?m)^(heads|beta|learned-beta|update-steps|window|top-.*|random-keep|"
+                                  rb"weight-dropout|causal) =.*$", b"",
+                                  good["config.ini"].replace(b"= attention", b"= rnn")),
+             "another model"),
             ("metrics.csv", b"", "metrics.csv"),
             ("metrics.csv", b"a,b\n1,2\n", "metrics.csv"),
             ("metrics.csv", good["metrics.csv"].replace(b"validation,", b"validation,x"), "'x"),

@@ -17,6 +17,18 @@ class Effects(TrainerCase):
                           "beta2": 0.5, "seed": 4, "dtype": "f64", "tie_weights": "yes",
                           "label_smoothing": 0.2, "optimizer": "adam"},
             "hopfield": {"learned_beta": "none", "beta": 3, "update_steps": 3, "heads": 1},
+            "sparse-hopfield": {"window": 2, "top_k": 2, "top_fraction": 0.3, "random_keep": 0.5,
+                                "weight_dropout": 0.3, "beta": 3, "update_steps": 2},
+            "entmax-hopfield": {"alpha": 1.2, "learned_alpha": "no"},
+            "polynomial-hopfield": {"degree": 4},
+            "window-hopfield --window 1": {"dilation": 2, "global_tokens": 1},
+            "window-hopfield --causal no": {"window": 1},
+            "topk-hopfield --causal no": {"normalise": "all", "top_fraction": 0.5},
+            "hopfield --update_steps 5": {"tolerance": 0.3},
+            "random-masked-hopfield": {"random_keep": 0.7, "random_grain": "tile",
+                                       "random_draw": "fixed"},
+            "random-feature-attention": {"features": 5, "orthogonal": "no", "redraw_every": 2,
+                                         "feature_map": "relu", "beta": 2},
             "linear-attention": {"heads": 1, "causal": "no", "positions": "sinusoidal"},
             "attention --optimizer sgd": {"momentum": 0.5, "nesterov": "yes", "weight_decay": 0.9},
             "attention --positions rotary": {"heads": 2},
@@ -72,7 +84,8 @@ class Configurations(TrainerCase):
         names = {out: set(re.findall(r"^([\w-]+) =", self.read(out, "config.ini").decode(), re.M))
                  for out in ("hopfield", "rnn")}
         self.assertEqual(names["hopfield"] - names["rnn"],
-                         {"heads", "beta", "learned-beta", "update-steps", "causal"})
+                         {"heads", "beta", "learned-beta", "update-steps", "window", "top-k",
+                          "top-fraction", "random-keep", "weight-dropout", "causal"})
         self.assertEqual(names["hopfield"] & {"out", "data", "overwrite", "resume", "quiet", "config"},
                          set())
         text = self.read("hopfield", "config.ini").decode()

@@ -147,9 +147,25 @@ class Results(SweepCase):
                   "recompute": "yes, no", "schedule": "linear, cosine", "dtype": "f32, f64",
                   "optimizer": "sgd, adam", "beta": "auto, 2", "threads": "1, auto",
                   "warmup": "0, 1", "width": "8, 16"}
+        values.update({"alpha": "1.2, 2", "learned-alpha": "yes, no", "degree": "2, 5",
+                       "window": "none, 2", "top-k": "all, 2", "top-fraction": "all, 0.5",
+                       "random-keep": "0.5, 1", "random-grain": "tile, block",
+                       "random-draw": "fixed, training", "normalise": "support, all",
+                       "orthogonal": "yes, no", "feature-map": "positive, relu",
+                       "device": "cpu, auto"})
         for name in ("dropout", "momentum", "final-fraction", "label-smoothing", "beta1", "beta2",
-                     "weight-decay", "clip", "learning-rate"):
+                     "weight-decay", "clip", "learning-rate", "tolerance", "weight-dropout"):
             values[name] = "0.1, 0.2"
+        # What has an effect with these settings only.
+        needs = {"momentum": {"optimizer": "sgd"}, "nesterov": {"optimizer": "sgd"},
+                 "alpha": {"backbone": "entmax-hopfield", "learned-alpha": "no"},
+                 "learned-alpha": {"backbone": "entmax-hopfield"},
+                 "degree": {"backbone": "polynomial-hopfield"}, "tolerance": {"update-steps": 3},
+                 "dilation": {"window": 2}, "global-tokens": {"window": 2},
+                 "random-grain": {"random-keep": 0.5}, "random-draw": {"random-keep": 0.5},
+                 "normalise": {"causal": "no", "window": 2}}
+        for name in ("features", "orthogonal", "redraw-every", "feature-map"):
+            needs[name] = {"backbone": "random-feature-attention"}
         base = {"task": "copying", "backbone": "attention", "length": 8, "vocabulary": 6, "width": 8,
                 "layers": 1, "batch": 4, "steps": 1, "eval-examples": 4, "test-examples": 4}
         self.assertLessEqual(set(values), names)
@@ -164,8 +180,7 @@ class Results(SweepCase):
             with self.subTest(name):
                 fixed = {**(text_base if name in of_text else base)}
                 fixed.pop(name, None)
-                if name in ("momentum", "nesterov"):
-                    fixed["optimizer"] = "sgd"
+                fixed.update(needs.get(name, {}))
                 text = "".join(f"{key} = {value}\n" for key, value in fixed.items())
                 self.sweep(name, f"{text}[grid]\n{name} = {values.get(name, '1, 2')}\n", "--quiet")
                 rows = self.rows(name, "sweep.csv")

@@ -195,6 +195,9 @@ class Help(TrainerCase):
                      "cuda"):
             self.assertIn(name, everything)
         self.assertIn("simt", self.succeed("list", "devices"))
+        mechanisms = self.succeed("list", "mechanisms")
+        for name in ("sparsemax", "entmax", "top-k", "window", "random mask", "L M D"):
+            self.assertIn(name, mechanisms)
         self.assertNotIn("copying", self.succeed("list", "backbones"))
 
     def test_output_that_cannot_be_written(self):

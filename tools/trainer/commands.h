@@ -16,6 +16,7 @@ struct Command {
 /// To add a subcommand, write <name>_command.cpp and add it to the table in main.cpp.
 void train_command(const std::vector<std::string>& words);
 void evaluate_command(const std::vector<std::string>& words);
+void generate_command(const std::vector<std::string>& words);
 void export_command(const std::vector<std::string>& words);
 void compare_command(const std::vector<std::string>& words);
 void sweep_command(const std::vector<std::string>& words);

@@ -33,9 +33,8 @@ struct Configuration {
   std::int64_t mlp_ratio = 4;
   nn::PositionKind positions = nn::PositionKind::learned;
   double dropout = 0.0;
-  double beta = 0.0;  ///< 0: 1 / sqrt(head width)
-  LearnedBeta learned_beta = LearnedBeta::none;
-  std::int64_t update_steps = 1;
+  AssociationOptions
+      association;  ///< of its backbone, with what was given; its `causal` says nothing
   bool causal = true;
   bool tie_weights = false;
   bool recompute = false;

@@ -36,7 +36,6 @@ const TaskDefaults& defaults_of(const std::string& task) {
 Configuration default_configuration(const std::string& task, const std::string& backbone) {
   const TaskDefaults& line = defaults_of(task);
   const tasks::TaskKind& task_kind = tasks::task_kind(task);
-  const AssociationOptions& association = nn::backbone_kind(backbone).defaults;
   Configuration c;
   c.task = task;
   c.backbone = backbone;
@@ -50,9 +49,7 @@ Configuration default_configuration(const std::string& task, const std::string& 
   c.learning_rate = line.learning_rate;
   c.eval_examples = line.eval_examples;
   c.test_examples = line.test_examples;
-  c.beta = association.beta;
-  c.learned_beta = association.learned_beta;
-  c.update_steps = association.update_steps;
+  c.association = nn::backbone_kind(backbone).defaults;
   set_step_defaults(c);
   return c;
 }

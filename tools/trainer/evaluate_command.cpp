@@ -8,12 +8,11 @@
 #include "tools/trainer/chosen_checkpoint.h"
 #include "tools/trainer/commands.h"
 #include "tools/trainer/data_settings.h"
-#include "tools/trainer/experiment.h"
 #include "tools/trainer/memory.h"
 #include "tools/trainer/progress.h"
 #include "tools/trainer/results.h"
 #include "tools/trainer/settings.h"
-#include "tools/trainer/terminal.h"
+#include "tools/trainer/stored_run.h"
 #include "tools/trainer/usage_error.h"
 #include "tools/trainer/values.h"
 
@@ -51,14 +50,6 @@ void refuse_other(const std::string& path, const char* what, const std::string& 
 }
 
 // The settings in the checkpoint, of which the arguments change what does not change the model.
-Configuration stored_configuration(const std::string& path, const std::string& text) {
-  try {
-    return make_configuration(given_by_ini(text, "settings"));
-  } catch (const UsageError& error) {
-    throw FileError(fmt::format("{} cannot be used by this program: {}", path, error.what()));
-  }
-}
-
 Configuration read_configuration(const std::string& path, const std::string& text,
                                  const Arguments& arguments) {
   Configuration c = stored_configuration(path, text);
@@ -96,14 +87,6 @@ Configuration read_configuration(const std::string& path, const std::string& tex
         other);
   }
   return c;
-}
-
-Experiment rebuild(const std::string& path, const Configuration& configuration) {
-  try {
-    return make_experiment(configuration, !draws_lines_over());
-  } catch (const UsageError& error) {
-    throw FileError(fmt::format("{} cannot be used by this program: {}", path, error.what()));
-  }
 }
 
 nlohmann::ordered_json to_json(const std::vector<tasks::Metric>& metrics) {

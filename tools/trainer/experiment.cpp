@@ -45,9 +45,7 @@ nn::BackboneOptions backbone_options(const Configuration& c, const tasks::Task& 
   options.recompute = c.recompute;
   options.dtype = c.dtype;
   if (nn::backbone_kind(c.backbone).is_association) {
-    options.beta = c.beta;
-    options.learned_beta = c.learned_beta;
-    options.update_steps = c.update_steps;
+    options.association = c.association;
   }
   return options;
 }

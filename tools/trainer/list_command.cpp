@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "nn/backbone.h"
+#include "nn/mechanisms.h"
 #include "tasks/task.h"
 #include "tasks/tokenizers/tokenizer.h"
 #include "tensor/device.h"
@@ -17,8 +18,9 @@ namespace {
 
 const Syntax kSyntax = {
     "list",
-    "Shows the tasks, the backbones, the tokenizers and the devices, or one of\n"
-    "these. TOPIC: tasks, backbones, tokenizers or devices.",
+    "Shows the tasks, the backbones, the mechanisms of retrieval, the tokenizers and\n"
+    "the devices, or one of these. TOPIC: tasks, backbones, mechanisms, tokenizers\n"
+    "or devices.",
     "[TOPIC]",
     {},
     false};
@@ -26,14 +28,23 @@ const Syntax kSyntax = {
 void list_tasks() {
   fmt::print("Tasks (--task)\n");
   for (const tasks::TaskKind& kind : tasks::task_kinds()) {
-    fmt::print("  {:<17} {}\n", kind.name, kind.description);
+    fmt::print("  {:<23} {}\n", kind.name, kind.description);
   }
 }
 
 void list_backbones() {
   fmt::print("Backbones (--backbone), L: the length\n");
   for (const nn::BackboneKind& kind : nn::backbone_kinds()) {
-    fmt::print("  {:<17} {}\n", kind.name, kind.description);
+    fmt::print("  {:<23} {}\n", kind.name, kind.description);
+  }
+}
+
+void list_mechanisms() {
+  fmt::print("Mechanisms of retrieval; L queries, M keys, D their width, per head\n");
+  for (const nn::Mechanism& mechanism : nn::mechanisms()) {
+    fmt::print("  {:<13} {}\n", mechanism.name, mechanism.how);
+    fmt::print("  {:<13} {}\n", "", mechanism.what);
+    fmt::print("  {:<13} {}\n", "", mechanism.cost);
   }
 }
 
@@ -42,7 +53,7 @@ void list_tokenizers() {
   for (const tasks::TokenizerKind& kind : tasks::tokenizer_kinds()) {
     const std::string files =
         kind.files.empty() ? "" : fmt::format(" (files: {})", fmt::join(kind.files, ", "));
-    fmt::print("  {:<17} {}{}\n", kind.name, kind.description, files);
+    fmt::print("  {:<23} {}{}\n", kind.name, kind.description, files);
   }
 }
 
@@ -61,7 +72,7 @@ void list_devices() {
   fmt::print("Devices\n");
   for (const Device device : {Device::cpu, Device::cuda, Device::simt}) {
     const std::string problem = why_unavailable(device);
-    fmt::print("  {:<17} {}{}\n", name_of(device),
+    fmt::print("  {:<23} {}{}\n", name_of(device),
                problem.empty() ? describe_device(device) : "not available: " + problem,
                device == Device::cpu ? processor_name() : "");
   }
@@ -75,8 +86,10 @@ void list_command(const std::vector<std::string>& words) {
     fmt::print("{}", help_text(kSyntax));
     return;
   }
-  void (*const topics[])() = {list_tasks, list_backbones, list_tokenizers, list_devices};
-  const std::vector<std::string> names = {"tasks", "backbones", "tokenizers", "devices"};
+  void (*const topics[])() = {list_tasks, list_backbones, list_mechanisms, list_tokenizers,
+                              list_devices};
+  const std::vector<std::string> names = {"tasks", "backbones", "mechanisms", "tokenizers",
+                                          "devices"};
   if (arguments.operands().size() > 1) {
     wrong_usage("'list' takes one topic, not {}", arguments.operands().size());
   }

@@ -22,6 +22,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
       {"train", "train a backbone on a task and evaluate it", train_command},
       {"evaluate", "evaluate a checkpoint", evaluate_command},
+      {"generate", "go on from a prompt with a model of text", generate_command},
       {"export", "write the weights of a checkpoint for other programs", export_command},
       {"compare", "put several runs of one task into a table and a plot", compare_command},
       {"sweep", "train many configurations, each with several seeds, and compare them",
@@ -102,7 +103,7 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     complain("out of memory");
   } catch (const std::exception& error) {
-    complain(error.what());
+    complain(std::ferror(stdout) != 0 ? "standard output cannot be written" : error.what());
   }
   return 1;
 }

@@ -4,6 +4,7 @@
 
 #include "nn/backbone.h"
 #include "tasks/task.h"
+#include "tools/trainer/association_settings.h"
 #include "tools/trainer/setting_kinds.h"
 #include "tools/trainer/suggest.h"
 #include "tools/trainer/usage_error.h"
@@ -41,16 +42,6 @@ std::string if_association(const Configuration& c) {
   return nn::backbone_kind(c.backbone).is_association
              ? ""
              : fmt::format("the backbone '{}' has no heads", c.backbone);
-}
-
-std::string if_has_temperature(const Configuration& c) {
-  const nn::BackboneKind& kind = nn::backbone_kind(c.backbone);
-  return kind.is_association && kind.defaults.separation == Separation::softmax
-             ? ""
-             : fmt::format(
-                   "the backbone '{}' has no softmax and so neither an inverse temperature "
-                   "nor update steps",
-                   c.backbone);
 }
 
 std::string if_may_look_ahead(const Configuration& c) {
@@ -147,26 +138,6 @@ Setting name_in(const char* name, std::string Configuration::*member,
           always};
 }
 
-Setting beta_setting() {
-  return {"beta",
-          "Model",
-          "X",
-          "inverse temperature, or its start where it is learned; auto: "
-          "1/sqrt(width/heads)",
-          [](Configuration& c, const std::string& text, const std::string& origin) {
-            if (text == "auto") {
-              c.beta = 0.0;
-              return;
-            }
-            c.beta = read_real(text, origin + " (if it is not auto)");
-            if (!(c.beta > 0.0)) {
-              wrong_usage("{} must be above 0 or auto, not {}", origin, text);
-            }
-          },
-          [](const Configuration& c) { return c.beta == 0.0 ? "auto" : write_real(c.beta); },
-          if_has_temperature};
-}
-
 Setting seed_setting() {
   return {"seed",
           "Training",
@@ -224,7 +195,7 @@ void check_name(const std::vector<Kind>& kinds, const char* what, const std::str
   }
 }
 
-std::vector<Setting> make_settings() {
+std::vector<Setting> other_settings() {
   using C = Configuration;
   using nn::OptimizerKind;
   using nn::PositionKind;
@@ -272,13 +243,6 @@ std::vector<Setting> make_settings() {
                            "learned, sinusoidal, rotary (for the kinds with heads) or none"),
       real("Model", "dropout", &C::dropout, is_below_one, "at least 0 and below 1",
            "probability of zeroing an element"),
-      beta_setting(),
-      choice<LearnedBeta>(
-          "Model", "learned-beta", &C::learned_beta,
-          {{"none", LearnedBeta::none}, {"layer", LearnedBeta::layer}, {"head", LearnedBeta::head}},
-          "one inverse temperature to learn per layer or head, or none", if_has_temperature),
-      whole("Model", "update-steps", &C::update_steps, 1, 1024, "retrieval steps per layer",
-            if_has_temperature),
       choice<bool>("Model", "causal", &C::causal, {{"yes", true}, {"no", false}},
                    "yes: positions see only what comes before them", if_may_look_ahead),
       choice<bool>("Model", "tie-weights", &C::tie_weights, {{"yes", true}, {"no", false}},
@@ -340,6 +304,16 @@ std::vector<Setting> make_settings() {
       threads_setting(),
       device_setting(),
   };
+}
+
+// Those of the mechanism stand before what says whether positions look ahead.
+std::vector<Setting> make_settings() {
+  std::vector<Setting> all = other_settings();
+  const auto causal = std::find_if(all.begin(), all.end(),
+                                   [](const Setting& setting) { return setting.name == "causal"; });
+  const std::vector<Setting> mechanism = association_settings();
+  all.insert(causal, mechanism.begin(), mechanism.end());
+  return all;
 }
 
 }  // namespace

@@ -1,0 +1,65 @@
+// Every mechanism trains: a small causal model on the copying task, for as many steps as it takes
+// to see the loss fall.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "nn/language_model.h"
+#include "nn/optim/optimizer.h"
+#include "tasks/task.h"
+#include "tests/support/association_variants.h"
+#include "tests/support/small_models.h"
+
+namespace basin::tasks {
+namespace {
+
+class MechanismTraining : public testing::TestWithParam<test::AssociationVariant> {};
+
+std::vector<test::AssociationVariant> causal_mechanisms() {
+  std::vector<test::AssociationVariant> causal;
+  for (const test::AssociationVariant& variant : test::every_mechanism()) {
+    if (variant.options.causal) {
+      causal.push_back(variant);
+    }
+  }
+  return causal;
+}
+INSTANTIATE_TEST_SUITE_P(Every, MechanismTraining, testing::ValuesIn(causal_mechanisms()),
+                         test::variant_name);
+
+TEST_P(MechanismTraining, LowersTheLossOfCopying) {
+  TaskOptions task_options;
+  task_options.length = 8;
+  task_options.vocabulary = 6;
+  const auto task = make_task(task_options);
+  nn::BackboneOptions options = test::small_backbone("attention");
+  options.vocabulary = task->vocabulary();
+  options.max_length = task->length();
+  options.width = 32;
+  options.association = GetParam().options;
+  if (GetParam().rotary) {
+    options.positions = nn::PositionKind::rotary;
+  }
+  nn::LanguageModel model(options, 1);
+  nn::AdamW optimizer(model.parameters(), {});
+  double first = 0;
+  double last = 0;
+  for (std::int64_t step = 0; step < 60; ++step) {
+    std::vector<std::int64_t> numbers(16);
+    std::iota(numbers.begin(), numbers.end(), 16 * step);
+    const Batch batch = task->batch(Split::train, numbers);
+    model.clear_grad();
+    const Variable loss = model.loss(batch.tokens, batch.targets);
+    loss.backward();
+    optimizer.step(1e-2);
+    last = loss.value().item();
+    first = step == 0 ? last : first;
+    ASSERT_TRUE(std::isfinite(last)) << "step " << step;
+  }
+  EXPECT_TRUE(last <= 0.8 * first) << first << " to " << last;
+}
+
+}  // namespace
+}  // namespace basin::tasks
