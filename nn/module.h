@@ -53,8 +53,8 @@ class Module {
   /// Registers something that is computed with and neither trained nor saved, so that to() moves it
   /// along; returns the handle to compute with.
   Variable add_constant(Tensor value);
-  /// Registers a buffer and returns the handle to keep. Throws Error for a name taken. Whole numbers
-  /// count something that the host reads: to() leaves them where they are.
+  /// Registers a buffer and returns the handle to keep. Throws Error for a name taken. Whole
+  /// numbers count something that the host reads: to() leaves them where they are.
   Variable add_buffer(const std::string& name, Tensor value);
   /// Registers a child. With an empty name its parameters appear as if they were this module's own.
   /// Throws Error if a parameter would have a name that is taken.

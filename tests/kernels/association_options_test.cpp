@@ -199,8 +199,7 @@ TEST(AssociationOptions, TextOfEverythingReadsBack) {
 TEST(AssociationOptions, NamesReadBackAndUnknownOnesDoNot) {
   for (const Separation separation :
        {Separation::softmax, Separation::linear, Separation::sparsemax, Separation::entmax,
-        Separation::polynomial,
-                                      Separation::random_features}) {
+        Separation::polynomial, Separation::random_features}) {
     Separation read{};
     EXPECT_TRUE(parse(name_of(separation), read));
     EXPECT_EQ(read, separation);
