@@ -85,18 +85,31 @@ HWY_INLINE RowStatistics<T> statistics_of_sum(const T* x, const T* more, T* tota
   return statistics_from(hn::GetLane(hn::SumOfLanes(d, sum)), total, cols, eps);
 }
 
+// A vector of an array, or what stands for it where there is none.
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_or(D d, const T* from, std::int64_t at, T missing) {
+  return from != nullptr ? hn::LoadU(d, from + at) : hn::Set(d, missing);
+}
+
 template <class T>
 HWY_INLINE void normalise_row(const T* x, T* y, const T* weight, const T* bias, std::int64_t cols,
                               const RowStatistics<T>& s) {
-  if (weight != nullptr && bias != nullptr) {
-    for (std::int64_t c = 0; c < cols; ++c) {
-      y[c] = (x[c] - s.mean) * s.rstd * weight[c] + bias[c];
-    }
-  } else {
-    for (std::int64_t c = 0; c < cols; ++c) {
-      y[c] = (x[c] - s.mean) * s.rstd * (weight != nullptr ? weight[c] : T(1)) +
-             (bias != nullptr ? bias[c] : T(0));
-    }
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t end = whole(d, cols);
+  const auto centre = hn::Set(d, s.mean);
+  const auto scale = hn::Set(d, s.rstd);
+  for (std::int64_t c = 0; c < end; c += lanes) {
+    const auto normal = hn::Mul(hn::Sub(hn::LoadU(d, x + c), centre), scale);
+    hn::StoreU(hn::MulAdd(normal, load_or(d, weight, c, T(1)), load_or(d, bias, c, T(0))), d,
+               y + c);
+  }
+  if (end < cols) {
+    const auto tail = rest(d, cols, end);
+    const auto normal = hn::Mul(hn::Sub(hn::MaskedLoad(tail, d, x + end), centre), scale);
+    const auto w = weight != nullptr ? hn::MaskedLoad(tail, d, weight + end) : hn::Set(d, T(1));
+    const auto more = bias != nullptr ? hn::MaskedLoad(tail, d, bias + end) : hn::Zero(d);
+    hn::BlendedStore(hn::MulAdd(normal, w, more), tail, d, y + end);
   }
 }
 
@@ -130,17 +143,51 @@ HWY_INLINE void slope_of_row(const T* x, const T* dy, const T* weight, const T* 
   }
   const T mean_g = hn::GetLane(hn::SumOfLanes(d, sum_g)) / static_cast<T>(cols);
   const T slope = hn::GetLane(hn::SumOfLanes(d, sum_gx)) * s.rstd * s.rstd / static_cast<T>(cols);
-  for (std::int64_t c = 0; c < cols; ++c) {
-    const T g = kWeighted ? dy[c] * weight[c] : dy[c];
-    const T here = s.rstd * (g - mean_g - (x[c] - s.mean) * slope);
-    dx[c] = kMore ? more[c] + here : here;
+  const auto from_g = hn::Set(d, mean_g);
+  const auto from_x = hn::Set(d, slope);
+  const auto scale = hn::Set(d, s.rstd);
+  const auto slope_at = [&](hn::Vec<decltype(d)> value, hn::Vec<decltype(d)> g) HWY_ATTR {
+    return hn::Mul(scale, hn::NegMulAdd(hn::Sub(value, centre), from_x, hn::Sub(g, from_g)));
+  };
+  for (std::int64_t c = 0; c < end; c += lanes) {
+    auto g = hn::LoadU(d, dy + c);
+    if constexpr (kWeighted) {
+      g = hn::Mul(g, hn::LoadU(d, weight + c));
+    }
+    auto here = slope_at(hn::LoadU(d, x + c), g);
+    if constexpr (kMore) {
+      here = hn::Add(hn::LoadU(d, more + c), here);
+    }
+    hn::StoreU(here, d, dx + c);
+  }
+  if (end < cols) {
+    auto g = hn::MaskedLoad(tail, d, dy + end);
+    if constexpr (kWeighted) {
+      g = hn::Mul(g, hn::MaskedLoad(tail, d, weight + end));
+    }
+    auto here = slope_at(hn::MaskedLoad(tail, d, x + end), g);
+    if constexpr (kMore) {
+      here = hn::Add(hn::MaskedLoad(tail, d, more + end), here);
+    }
+    hn::BlendedStore(here, tail, d, dx + end);
   }
 }
 
 template <class T>
 HWY_INLINE void add_row(const T* x, const T* dy, T* dweight, T* dbias, std::int64_t cols,
                         const RowStatistics<T>& s) {
-  for (std::int64_t c = 0; c < cols; ++c) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t end = whole(d, cols);
+  const auto centre = hn::Set(d, s.mean);
+  const auto scale = hn::Set(d, s.rstd);
+  for (std::int64_t c = 0; c < end; c += lanes) {
+    const auto gradient = hn::LoadU(d, dy + c);
+    const auto normal = hn::Mul(hn::Sub(hn::LoadU(d, x + c), centre), scale);
+    hn::StoreU(hn::MulAdd(gradient, normal, hn::LoadU(d, dweight + c)), d, dweight + c);
+    hn::StoreU(hn::Add(gradient, hn::LoadU(d, dbias + c)), d, dbias + c);
+  }
+  for (std::int64_t c = end; c < cols; ++c) {
     dweight[c] += dy[c] * ((x[c] - s.mean) * s.rstd);
     dbias[c] += dy[c];
   }
