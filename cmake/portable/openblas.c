@@ -1,0 +1,2 @@
+/* A library needs a source; all that this one holds comes from OpenBLAS. */
+typedef int openblas_products;

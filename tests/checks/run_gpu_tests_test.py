@@ -1,0 +1,144 @@
+"""tools/bundle/run_gpu_tests.sh with programs that only pretend to use a GPU."""
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+BUNDLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/bundle")
+
+TRAINER = """
+if [ "$1" = list ]; then
+  printf 'Devices\\n  cpu               2 threads\\n  cuda              %s\\n' "$DEVICE"
+else
+  echo "step 200/200  test loss 0.5  accuracy 0.9"
+  echo "200 steps in 0:02, 132.2k tokens/s while training, at most 59.4 MB of tensors"
+  exit "${TRAINING:-0}"
+fi
+"""
+TESTS = """
+case "$*" in
+  *--gtest_list_tests*) printf 'Running main()\\nTable/Kernel.\\n  Agrees/0  # GetParam() = 1\\n  Agrees/1\\nTensor.\\n  Moves\\n' ;;
+  *Agrees/1*)
+    echo 'kernel.cpp:7: Failure "quoted" \\ and	tab'
+    [ "$SECOND" != crash ] || kill -SEGV $$
+    echo "[  FAILED  ] Table/Kernel.Agrees/1 (7 ms)"; exit "${SECOND:-0}" ;;
+  *) echo "[       OK ] Some.Test (12 ms)" ;;
+esac
+"""
+PROFILER = """
+if [ -n "$PROFILE_FAILS" ]; then echo "no such kernel" >&2; exit 1; fi
+while [ "$#" -gt 0 ]; do
+  case "$1" in
+    --json) echo '{"rows": [1]}' >"$2" ;;
+    --markdown) echo '| gemm | 1 ms |' >"$2" ;;
+  esac
+  shift
+done
+"""
+
+
+class RunGpuTests(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        for name in ("run_gpu_tests.sh", "report.sh"):
+            shutil.copy(os.path.join(BUNDLE, name), self.folder)
+        os.mkdir(os.path.join(self.folder, "bin"))
+        for name, text in (("trainer", TRAINER), ("test_cuda", TESTS), ("profile_kernels", PROFILER)):
+            path = os.path.join(self.folder, "bin", name)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("#!/usr/bin/env bash\n" + text)
+            os.chmod(path, 0o755)
+        with open(os.path.join(self.folder, "build.txt"), "w", encoding="utf-8") as file:
+            file.write("version 0.1.0\ncommit 1234abcd\n")
+
+    def run_script(self, *options, device="NVIDIA H100 (compute capability 9.0)", **variables):
+        run = subprocess.run(
+            ["bash", os.path.join(self.folder, "run_gpu_tests.sh"), *options],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", check=False,
+            env={**os.environ, "DEVICE": device, "SECOND": "0", **variables},
+        )
+        return run.returncode, run.stdout
+
+    def results(self):
+        files = sorted(glob.glob(os.path.join(self.folder, "results", "*")))
+        self.assertEqual([os.path.splitext(path)[1] for path in files], [".json", ".md"])
+        with open(files[0], encoding="utf-8") as file:
+            record = json.load(file)
+        with open(files[1], encoding="utf-8") as file:
+            return record, file.read()
+
+    def test_everything_passes(self):
+        status, text = self.run_script()
+        self.assertEqual(status, 0, text)
+        record, page = self.results()
+        self.assertEqual(record["device"], "NVIDIA H100 (compute capability 9.0)")
+        self.assertEqual((record["version"], record["commit"]), ("0.1.0", "1234abcd"))
+        self.assertEqual(
+            [(test["name"], test["result"]) for test in record["tests"]],
+            [("Table/Kernel.Agrees/0", "passed"), ("Table/Kernel.Agrees/1", "passed"),
+             ("Tensor.Moves", "passed")],
+        )
+        self.assertEqual(record["tests"][0]["milliseconds"], 12)
+        self.assertEqual(len(record["trainings"]), 5)
+        self.assertEqual(record["trainings"][0]["speed"], "132.2k tokens/s")
+        self.assertEqual(record["trainings"][0]["reached"], "test loss 0.5  accuracy 0.9")
+        self.assertEqual(record["profile"], {"rows": [1]})
+        self.assertEqual(record["failures"], "")
+        self.assertIn("| Table/Kernel | 2 | 2 | 0 | 0 | 0.02 |", page)
+        self.assertIn("| gemm | 1 ms |", page)
+        self.assertIn("| commit | 1234abcd |", page)
+
+    def test_a_failure_is_told_with_its_last_lines(self):
+        status, text = self.run_script(SECOND="1")
+        self.assertEqual(status, 1, text)
+        record, page = self.results()
+        self.assertEqual(record["tests"][1]["result"], "failed")
+        self.assertIn('kernel.cpp:7: Failure "quoted" \\ and\ttab', record["failures"])
+        self.assertIn("### Table/Kernel.Agrees/1: failed", page)
+        self.assertIn("| Table/Kernel | 2 | 1 | 1 | 0 |", page)
+
+    def test_a_crash_does_not_end_the_others(self):
+        status, text = self.run_script(SECOND="crash")
+        self.assertEqual(status, 1, text)
+        record, _ = self.results()
+        self.assertEqual([test["result"] for test in record["tests"]],
+                         ["passed", "crashed", "passed"])
+        self.assertIsNone(record["tests"][1]["milliseconds"])
+
+    def test_failing_programs_are_told(self):
+        status, text = self.run_script(TRAINING="1", PROFILE_FAILS="1")
+        self.assertEqual(status, 1, text)
+        record, page = self.results()
+        self.assertEqual({run["result"] for run in record["trainings"]}, {"failed"})
+        self.assertIsNone(record["profile"])
+        self.assertIn("no such kernel", page)
+
+    def test_a_part(self):
+        status, text = self.run_script("--filter", "Table*", "--limit", "5")
+        self.assertEqual(status, 0, text)
+        record, _ = self.results()
+        self.assertEqual((record["trainings"], record["profile"]), ([], None))
+
+    def test_without_a_gpu_nothing_is_written(self):
+        for device, reason in (("not available: no NVIDIA driver was found", "no NVIDIA driver"),
+                               ("", "there is no GPU")):
+            status, text = self.run_script(device=device)
+            self.assertEqual(status, 77, text)
+            self.assertIn(reason, text)
+            self.assertFalse(os.path.exists(os.path.join(self.folder, "results")))
+
+    def test_wrong_usage(self):
+        for options in (["--limit", "x"], ["--out"], ["--fast"]):
+            status, text = self.run_script(*options)
+            self.assertEqual(status, 2, text)
+            self.assertFalse(os.path.exists(os.path.join(self.folder, "results")))
+
+
+if __name__ == "__main__":
+    unittest.main()
