@@ -12,6 +12,7 @@
 
 #include "kernels/association/heads.h"
 #include "kernels/association/visibility.h"
+#include "kernels/common/thread_pool.h"
 #include "kernels/simd/product-inl.h"
 #include "kernels/simd/rows-inl.h"
 

@@ -125,7 +125,7 @@ class Operation(OnRequestCase):
                 folder = self.path(name + "".join(more))
                 text = self.succeed("operation", name, "--shape", shape, *QUICK, *more, "--arrays",
                                     folder)
-                self.assertIn("forward and backward" if more else "forward,", text)
+                self.assertIn("forward and backward; cpu" if more else "forward; cpu", text)
                 names = {file[:-4] for file in os.listdir(folder)}
                 self.assertIn("out", names)
                 gradients = {n for n in names if n[0] == "d" and n[1:] in names}
