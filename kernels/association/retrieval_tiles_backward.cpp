@@ -129,8 +129,9 @@ void tile_backward(const RetrievalBackward& p, const VisibleTile& tile, T* scrat
         weight[t] *= share;
         slope[t] = weight[t] * (slope[t] - delta[r]);
       }
+      SightOfQuery sees(tile, tile.begin + r);
       for (std::int64_t t = 0; !all && t < count; ++t) {
-        if (!tile.sees(tile.begin + r, numbers[t])) {
+        if (!sees(numbers[t])) {
           weight[t] = 0;
           slope[t] = 0;
         }

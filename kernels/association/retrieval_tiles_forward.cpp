@@ -71,8 +71,9 @@ void tile_forward(const RetrievalForward& p, const VisibleTile& tile, T* scratch
       for (std::int64_t g = 0; g < group; ++g) {
         T* row = scores + g * kTileKeys;
         std::int64_t visible = count;
+        SightOfQuery sees(tile, tile.begin + r + g);
         for (std::int64_t t = 0; !all && t < count; ++t) {
-          if (!tile.sees(tile.begin + r + g, numbers[t])) {
+          if (!sees(numbers[t])) {
             row[t] = -std::numeric_limits<T>::infinity();
             --visible;
           }

@@ -2,6 +2,7 @@
 // the same keep(b, h, i, j). Top-k is stated here but decided by the scores.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "kernels/common/philox.h"
@@ -112,13 +113,42 @@ struct Visibility {
   }
 };
 
+/// Visibility::drawn() of one query, for keys in rising order: four neighbours share a call of
+/// Philox.
+class DrawsOfQuery {
+ public:
+  DrawsOfQuery(const Visibility& seen, std::int64_t b, std::int64_t h, std::int64_t i)
+      : seen_(seen),
+        row_(static_cast<std::uint64_t>(i >> seen.query_shift) << 32),
+        high_((static_cast<std::uint64_t>(b) << 32) | static_cast<std::uint64_t>(h)) {}
+
+  bool operator()(std::int64_t j) {
+    if (!seen_.is_random()) {
+      return true;
+    }
+    const auto column = static_cast<std::uint64_t>(j >> seen_.key_shift);
+    if ((column >> 2) != block_) {
+      block_ = column >> 2;
+      words_ = philox(seen_.random_key, row_ | block_, high_);
+    }
+    return words_[column & 3] < seen_.keep_below;
+  }
+
+ private:
+  const Visibility& seen_;
+  std::uint64_t row_, high_;
+  std::uint64_t block_ = ~std::uint64_t{0};
+  std::array<std::uint32_t, 4> words_{};
+};
+
 /// Calls visit(j) for the keys that keep() allows, in rising order; a window costs what it sees.
 template <class F>
 void for_each_visible(const Visibility& s, std::int64_t b, std::int64_t h, std::int64_t i,
                       F&& visit) {
   const std::int64_t end = s.prefix(b, i);
+  DrawsOfQuery drawn(s, b, h, i);
   const auto offer = [&](std::int64_t j) {
-    if (s.in_mask(b, h, i, j) && s.drawn(b, h, i, j)) {
+    if (s.in_mask(b, h, i, j) && drawn(j)) {
       visit(j);
     }
   };

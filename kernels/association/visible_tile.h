@@ -26,9 +26,10 @@ struct VisibleTile {
   std::int64_t list(std::int32_t* keys) const {
     const std::int64_t last = seen.prefix(b, end - 1);
     std::int64_t count = 0;
+    DrawsOfQuery drawn(seen, b, h, begin);
     const auto add = [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t j = from; j < to; ++j) {
-        if (!shares_draws() || seen.drawn(b, h, begin, j)) {
+        if (!shares_draws() || drawn(j)) {
           keys[count++] = static_cast<std::int32_t>(j);
         } else if (seen.key_shift > 0) {
           // The whole block of keys has the same draw.
@@ -67,6 +68,28 @@ struct VisibleTile {
     return j < seen.prefix(b, i) && seen.in_window(i, j) && seen.in_mask(b, h, i, j) &&
            (shares_draws() || seen.drawn(b, h, i, j));
   }
+};
+
+/// VisibleTile::sees() of one query, for keys in rising order.
+class SightOfQuery {
+ public:
+  SightOfQuery(const VisibleTile& tile, std::int64_t i)
+      : tile_(tile),
+        i_(i),
+        end_(tile.seen.prefix(tile.b, i)),
+        draws_alone_(tile.seen.is_random() && !tile.shares_draws()),
+        draws_(tile.seen, tile.b, tile.h, i) {}
+
+  bool operator()(std::int64_t j) {
+    return j < end_ && tile_.seen.in_window(i_, j) && tile_.seen.in_mask(tile_.b, tile_.h, i_, j) &&
+           (!draws_alone_ || draws_(j));
+  }
+
+ private:
+  const VisibleTile& tile_;
+  std::int64_t i_, end_;
+  bool draws_alone_;
+  DrawsOfQuery draws_;
 };
 
 }  // namespace basin::kernels

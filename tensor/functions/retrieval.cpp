@@ -1,5 +1,7 @@
 #include "tensor/functions/retrieval.h"
 
+#include <algorithm>
+
 #include "kernels/association/retrieval.h"
 #include "tensor/device.h"
 #include "tensor/functions/association_arrays.h"
@@ -148,6 +150,25 @@ RetrievalGradients retrieval_backward(const RetrievalInputs& inputs, const Retri
   p.workspace = workspace.data();
   check(kernels::retrieval_backward(p, context), "retrieval_backward", in.q, in.k, in.v);
   return result;
+}
+
+StepReport report_steps(const Tensor& steps) {
+  if (steps.rank() != 3 || steps.dtype() != DType::i64) {
+    fail("[report_steps] needs steps (B, H, L) i64, got {}", describe(steps));
+  }
+  StepReport report;
+  for (std::int64_t h = 0; h < steps.size(1); ++h) {
+    const std::vector<std::int64_t> taken = steps.select(1, h).to_vector<std::int64_t>();
+    std::int64_t most = 0;
+    double sum = 0;
+    for (const std::int64_t n : taken) {
+      most = std::max(most, n);
+      sum += static_cast<double>(n);
+    }
+    report.most.push_back(most);
+    report.mean.push_back(taken.empty() ? 0 : sum / static_cast<double>(taken.size()));
+  }
+  return report;
 }
 
 Tensor retrieval_energy(const RetrievalInputs& inputs) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/association/options.h"
 #include "tensor/tensor.h"
@@ -37,6 +38,13 @@ struct RetrievalGradients {
 RetrievalResult retrieval(const RetrievalInputs&);
 RetrievalGradients retrieval_backward(const RetrievalInputs&, const RetrievalResult&,
                                       const Tensor& dout);
+
+/// RetrievalResult::steps by head: the most that a query took, and the mean over all queries.
+struct StepReport {
+  std::vector<std::int64_t> most;
+  std::vector<double> mean;
+};
+StepReport report_steps(const Tensor& steps);
 
 /// The energies (B,H,L) of the states q against the stored patterns k: see
 /// kernels::RetrievalEnergy. `v` is not used.
