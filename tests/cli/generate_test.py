@@ -32,6 +32,10 @@ class Generate(TrainerCase):
                          self.generate("--tokens", "30", "--temperature", "0"))
         self.assertEqual(self.generate("--tokens", "0"), "abc\n")
 
+    def test_a_model_of_another_device(self):
+        self.train_text(steps=2, device="simt", length=8)
+        self.assertTrue(self.generate("--tokens", "5").startswith("abc"))
+
     def test_characters(self):
         self.write("data.txt", "äöü" * 500)
         self.train_text(tokenizer="characters", width=16, steps=100, learning_rate=0.01)

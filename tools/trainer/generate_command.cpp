@@ -20,7 +20,8 @@ namespace {
 const Syntax kSyntax = {
     "generate",
     "Goes on from a prompt with a model that was trained on text. Prints the prompt and what\n"
-    "follows it; the same seed gives the same text.",
+    "follows it; the same seed gives the same text. Runs on the CPU, wherever the model was "
+    "trained.",
     "",
     {kCheckpointOption,
      kWhichOption,
@@ -74,6 +75,7 @@ void generate_command(const std::vector<std::string>& words) {
     fail("{} holds a model that sees later tokens (causal = no); it cannot go on from the left",
          path);
   }
+  c.device = Device::cpu;  // one position at a time gives a GPU nothing to do
   c.threads =
       arguments.has("threads") ? read_whole(arguments.value("threads"), 1, 1024, "--threads") : 0;
   if (arguments.has("data")) {
