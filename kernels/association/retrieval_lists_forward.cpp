@@ -179,23 +179,30 @@ void take(const ListHead<T>& head, std::int64_t i, const T* scores, std::int64_t
     list.largest = std::max(list.largest, vector_max(scores, count));
     list.bound = std::max(list.bound, list.largest - reach);
   }
-  constexpr std::int64_t kWide = 16;
   T largest = list.largest;
-  for (std::int64_t j = 0; j < count; j += kWide) {
-    const std::int64_t end = std::min(j + kWide, count);
-    // Most groups of keys have none above the bound.
-    bool any = false;
-    for (std::int64_t n = j; n < end; ++n) {
-      any |= !(scores[n] <= list.bound);
+  const auto offer = [&](std::int64_t n) {
+    if (!(scores[n] <= list.bound) &&
+        (head.prefix || head.p.visibility.keep(head.b, head.h, i, first + n))) {
+      list.scores[list.count] = scores[n];
+      list.keys[list.count++] = static_cast<std::int32_t>(first + n);
+      largest = largest < scores[n] ? scores[n] : largest;
     }
-    for (std::int64_t n = j; any && n < end; ++n) {
-      if (!(scores[n] <= list.bound) &&
-          (head.prefix || head.p.visibility.keep(head.b, head.h, i, first + n))) {
-        list.scores[list.count] = scores[n];
-        list.keys[list.count++] = static_cast<std::int32_t>(first + n);
-        largest = largest < scores[n] ? scores[n] : largest;
-      }
+  };
+  const hn::ScalableTag<T> d;
+  const auto bound = hn::Set(d, list.bound);
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t end = whole(d, count);
+  for (std::int64_t j = 0; j < end; j += lanes) {
+    // Most vectors of scores have none above the bound. NaN is not below it.
+    if (hn::AllTrue(d, hn::Le(hn::LoadU(d, scores + j), bound))) {
+      continue;
     }
+    for (std::int64_t n = j; n < j + lanes; ++n) {
+      offer(n);
+    }
+  }
+  for (std::int64_t n = end; n < count; ++n) {
+    offer(n);
   }
   if (!head.prefix) {
     list.largest = largest;
