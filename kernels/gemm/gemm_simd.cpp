@@ -67,6 +67,16 @@ struct Block {
   std::int64_t batch, row, rows, column, columns, begin, end;
 };
 
+// y = gelu(c), both with rows `row` apart. Not inlined: the constants of the polynomials would take
+// registers from the loop of the product.
+template <class T>
+HWY_NOINLINE void activate(const T* c, T* y, std::int64_t row, std::int64_t rows,
+                           std::int64_t columns) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    gelu_row(c + r * row, y + r * row, columns);
+  }
+}
+
 // y, unless null, lies like c and becomes gelu(c).
 template <class T>
 void multiply_block(const Gemm& p, const Block& block, T* c, std::int64_t c_row,
@@ -89,9 +99,7 @@ void multiply_block(const Gemm& p, const Block& block, T* c, std::int64_t c_row,
       product(rows, block.columns, depth, left.at(r, k), Packed<T>::of(packed, depth),
               c + r * c_row, c_row, update);
       if (y != nullptr && k + depth == block.end) {
-        for (std::int64_t row = r; row < r + rows; ++row) {
-          gelu_row(c + row * c_row, y + row * c_row, block.columns);
-        }
+        activate(c + r * c_row, y + r * c_row, c_row, rows, block.columns);
       }
     }
   }

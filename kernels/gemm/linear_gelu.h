@@ -12,9 +12,8 @@ namespace basin::kernels {
 /// z = x weight^T + bias and y = z Phi(z), for x (rows, in), weight (out, in), bias (out) or null,
 /// z and y (rows, out), all contiguous. z is what the backward pass needs; where nobody does, z may
 /// be y. f32 or f64.
-/// Variants: 0 best; 1 the product, then a pass over it; 2 the activation of a block of the product
-/// while that is in the second-level cache (variant 0, where gemm has its variant 3). On a GPU
-/// there is 0 alone, which is as 1.
+/// Variants: 0 best; 1 the product, then a pass over it (variant 0); 2 the activation of a block of
+/// the product while that is in the second-level cache. On a GPU there is 0 alone, which is as 1.
 struct LinearGeluForward {
   const void* x;
   const void* weight;
