@@ -13,6 +13,8 @@
 
 #include <cuda_runtime.h>
 
+#include <cstddef>
+
 namespace basin::kernels {
 
 using Index3 = dim3;
@@ -33,6 +35,9 @@ __device__ __forceinline__ T* dynamic_shared() {
   extern __shared__ __align__(1024) unsigned char basin_dynamic_shared[];
   return reinterpret_cast<T*>(basin_dynamic_shared);
 }
+
+/// The executor looks whether an access of so many bytes at once is allowed; a GPU does it itself.
+__device__ __forceinline__ void expect_aligned(const void*, std::size_t) {}
 
 }  // namespace basin::kernels
 

@@ -23,11 +23,13 @@ struct alignas(sizeof(T) * W) Pack {
 /// x[0 ... W - 1], which must lie at a multiple of their size.
 template <int W, class T>
 BASIN_DEVICE inline Pack<T, W> load_pack(const T* x) {
+  expect_aligned(x, sizeof(Pack<T, W>));
   return *reinterpret_cast<const Pack<T, W>*>(x);
 }
 
 template <int W, class T>
 BASIN_DEVICE inline void store_pack(T* y, const Pack<T, W>& values) {
+  expect_aligned(y, sizeof(Pack<T, W>));
   *reinterpret_cast<Pack<T, W>*>(y) = values;
 }
 

@@ -39,6 +39,12 @@ void Block::async_copy(const AsyncCopy& copy, const Location& at) {
   ++counts_.async_copies;
 }
 
+void Block::misaligned_access(std::size_t bytes, const Location& at) {
+  error_ = "access at " + place(at) + ": " + who(running_) + " moves " + std::to_string(bytes) +
+           " bytes at once from or to an address that is no multiple of that";
+  stop();
+}
+
 void Block::async_commit() {
   if (self().copies == nullptr) {
     self().copies = std::make_unique<CopyQueue>();

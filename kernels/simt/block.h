@@ -73,6 +73,7 @@ class Block {
                       const Location& at);
   void* dynamic_shared() { return shared_.dynamic(); }
   void async_copy(const AsyncCopy& copy, const Location& at);
+  [[noreturn]] void misaligned_access(std::size_t bytes, const Location& at);
   void async_commit();
   void async_wait(int pending);
 

@@ -64,6 +64,15 @@ T* dynamic_shared() {
   return static_cast<T*>(simt::dynamic_shared());
 }
 
+/// An access of `bytes` bytes at once would be a fault of a GPU unless `address` is a multiple of
+/// them. Call this in front of one.
+inline void expect_aligned(const void* address, std::size_t bytes,
+                           simt::Location at = simt::Location::current()) {
+  if (reinterpret_cast<std::uintptr_t>(address) % bytes != 0) {
+    simt::misaligned_access(bytes, at);
+  }
+}
+
 // NOLINTBEGIN(bugprone-reserved-identifier): these are CUDA's names.
 inline void __syncthreads(simt::Location at = simt::Location::current()) {
   simt::block_barrier(at);

@@ -45,6 +45,10 @@ void async_commit() { Block::of_this_thread().async_commit(); }
 
 void async_wait(int pending) { Block::of_this_thread().async_wait(pending); }
 
+void misaligned_access(std::size_t bytes, const Location& at) {
+  Block::of_this_thread().misaligned_access(bytes, at);
+}
+
 void memory_fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 }  // namespace basin::kernels::simt

@@ -97,6 +97,9 @@ void async_commit();
 /// Waits for all but the last `pending` groups of this thread.
 void async_wait(int pending);
 
+/// Ends the kernel: an access of `bytes` bytes whose address is no multiple of them.
+[[noreturn]] void misaligned_access(std::size_t bytes, const Location& at);
+
 void memory_fence();
 
 }  // namespace basin::kernels::simt

@@ -1,4 +1,5 @@
 // Kernels that break a rule are stopped, and the message names kernel, block, thread and line.
+#include "kernels/common/pack.cuh"
 #include "kernels/common/ptx.cuh"
 #include "tests/simt/support.h"
 
@@ -159,6 +160,16 @@ TEST(Fault, AsyncCopy) {
   expect_fault({"cp.async at", "thread (0,0,0): source and target must be aligned to the 16 bytes"},
                32, {}, copy_by, 1, 16);
   expect_fault({"reads 17 of 16 bytes"}, 32, {}, copy_by, 0, 17);
+}
+
+void load_four(const float* x, int offset, float* y) { *y = load_pack<4>(x + offset).at[3]; }
+
+TEST(Fault, PackAtAnAddressThatIsNoMultipleOfIt) {
+  alignas(16) const float x[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+  float y = 0;
+  run_block(1, {}, load_four, x, 4, &y);
+  EXPECT_EQ(y, 7);
+  expect_fault({"pack.cuh", "thread (0,0,0) moves 16 bytes at once"}, 32, {}, load_four, x, 3, &y);
 }
 
 void nothing() {}
