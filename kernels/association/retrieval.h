@@ -7,9 +7,9 @@
 #include "kernels/association/heads.h"
 #include "kernels/association/separation.h"
 #include "kernels/association/visibility.h"
+#include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
 #include "kernels/common/status.h"
-#include "kernels/common/thread_pool.h"
 
 namespace basin::kernels {
 
@@ -27,6 +27,7 @@ inline constexpr std::int64_t kMostUpdateSteps = 1 << 20;
 /// Variants: 0 best, 1 one query at a time, O(M) scratch, 2 candidate lists for sparsemax and
 /// entmax (retrieval_lists.h), 3 tiles of gathered keys for softmax (retrieval_tiles.h), 4 lists
 /// for softmax over top-k (retrieval_top.h); where one does not apply, variant 1 takes its place.
+/// A GPU has variant 0 alone (retrieval.cu); there an exponent of entmax outside (1, 2] makes NaN.
 struct RetrievalForward {
   HeadView q, k, v, out;
   const void* beta;
@@ -44,6 +45,10 @@ struct RetrievalForward {
 };
 std::int64_t retrieval_forward_workspace(const RetrievalForward&, const CpuContext&);
 Status retrieval_forward(const RetrievalForward&, const CpuContext&);
+std::int64_t retrieval_forward_workspace(const RetrievalForward&, const SimtContext&);
+Status retrieval_forward(const RetrievalForward&, const SimtContext&);
+std::int64_t retrieval_forward_workspace(const RetrievalForward&, const CudaContext&);
+Status retrieval_forward(const RetrievalForward&, const CudaContext&);
 
 /// The gradients through every step that a query took. dq, dk, dv are overwritten; dbeta (H) and
 /// dalpha (H) may be null. With g_j = dout.v_j on the visible keys, one step has
@@ -70,6 +75,10 @@ struct RetrievalBackward {
 };
 std::int64_t retrieval_backward_workspace(const RetrievalBackward&, const CpuContext&);
 Status retrieval_backward(const RetrievalBackward&, const CpuContext&);
+std::int64_t retrieval_backward_workspace(const RetrievalBackward&, const SimtContext&);
+Status retrieval_backward(const RetrievalBackward&, const SimtContext&);
+std::int64_t retrieval_backward_workspace(const RetrievalBackward&, const CudaContext&);
+Status retrieval_backward(const RetrievalBackward&, const CudaContext&);
 
 /// energy (B,H,L) of the states q against the stored patterns k:
 /// softmax: -lse(beta k x) / beta + |x|^2 / 2 + ln(n) / beta + max |k|^2 / 2, n visible keys;
@@ -88,5 +97,9 @@ struct RetrievalEnergy {
 };
 std::int64_t retrieval_energy_workspace(const RetrievalEnergy&, const CpuContext&);
 Status retrieval_energy(const RetrievalEnergy&, const CpuContext&);
+std::int64_t retrieval_energy_workspace(const RetrievalEnergy&, const SimtContext&);
+Status retrieval_energy(const RetrievalEnergy&, const SimtContext&);
+std::int64_t retrieval_energy_workspace(const RetrievalEnergy&, const CudaContext&);
+Status retrieval_energy(const RetrievalEnergy&, const CudaContext&);
 
 }  // namespace basin::kernels

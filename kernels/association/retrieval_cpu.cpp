@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "kernels/association/retrieval.h"
+#include "kernels/association/retrieval_check.h"
 #include "kernels/association/retrieval_lists.h"
 #include "kernels/association/retrieval_row.h"
 #include "kernels/association/retrieval_rows.h"
@@ -14,65 +15,33 @@ namespace basin::kernels {
 
 namespace {
 
+// After check_retrieval_rule().
 template <class P>
-Status check_rule(const P& p) {
-  const Visibility& s = p.visibility;
-  if (p.B < 0 || p.H < 0 || s.L < 0 || s.M < 0 || p.D <= 0) {
-    return Status::invalid("retrieval: negative extent or empty head width");
+Status check_exponents(const P& p) {
+  if (p.separation.kind != Separation::entmax) {
+    return {};
   }
-  // Counters of the random mask hold 32 bits of each index.
-  constexpr std::int64_t kMostRows = std::int64_t{1} << 31;
-  if (s.L > kMostRows || s.M > kMostRows || p.B > kMostRows || p.H > kMostRows) {
-    return Status::invalid("retrieval: more than 2^31 rows, batch items or heads");
-  }
-  if (s.dilation < 1 || s.global_tokens < 0 || s.top_k < 0 || !(s.top_fraction >= 0) ||
-      s.query_shift < 0 || s.query_shift > 31 || s.key_shift < 0 || s.key_shift > 31) {
-    return Status::invalid("retrieval: a number of the visibility is out of range");
-  }
-  if (is_kernelised(p.separation.kind)) {
-    return Status::invalid("retrieval: a kernelised separation has a kernel of its own");
-  }
-  if (p.separation.kind == Separation::polynomial && p.separation.degree < 2) {
-    return Status::invalid("retrieval: the degree of polynomial separation is at least 2");
-  }
-  if (p.separation.kind == Separation::entmax) {
-    if (p.separation.alpha == nullptr) {
-      return Status::invalid("retrieval: entmax needs alpha");
-    }
-    return dispatch_floating(p.dtype, [&]<class T>(T) {
-      for (std::int64_t h = 0; h < p.H; ++h) {
-        const T alpha = static_cast<const T*>(p.separation.alpha)[h];
-        if (!(alpha > T(1) && alpha <= T(2))) {
-          return Status::invalid("retrieval: alpha must be above 1 and at most 2", h);
-        }
+  return dispatch_floating(p.dtype, [&]<class T>(T) {
+    for (std::int64_t h = 0; h < p.H; ++h) {
+      const T alpha = static_cast<const T*>(p.separation.alpha)[h];
+      if (!(alpha > T(1) && alpha <= T(2))) {
+        return Status::invalid("retrieval: alpha must be above 1 and at most 2", h);
       }
-      return Status{};
-    });
-  }
-  return {};
+    }
+    return Status{};
+  });
 }
 
 template <class P>
 Status check(const P& p) {
-  if (const Status status = check_rule(p); !status.ok()) {
+  if (const Status status = check_retrieval_rule(p); !status.ok()) {
     return status;
   }
-  const std::int64_t L = p.visibility.L;
-  const std::int64_t M = p.visibility.M;
-  bool fit = p.Dv > 0 && rows_fit(p.q, L, p.D) && rows_fit(p.k, M, p.D) && rows_fit(p.v, M, p.Dv) &&
-             rows_fit(p.out, L, p.Dv);
-  if constexpr (requires { p.dq; }) {
-    fit = fit && rows_fit(p.dout, L, p.Dv) && rows_fit(p.dq, L, p.D) && rows_fit(p.dk, M, p.D) &&
-          rows_fit(p.dv, M, p.Dv);
+  if (const Status status = check_exponents(p); !status.ok()) {
+    return status;
   }
-  if (!fit) {
-    return Status::invalid("retrieval: a row_stride is smaller than the row");
-  }
-  if (p.update_steps < 1 || p.update_steps > kMostUpdateSteps || !(p.tolerance >= 0)) {
-    return Status::invalid("retrieval: update_steps must be 1 ... 2^20 and tolerance at least 0");
-  }
-  if (!(p.dropout.p >= 0 && p.dropout.p < 1)) {
-    return Status::invalid("retrieval: dropout of weights must be in [0, 1)");
+  if (const Status status = check_retrieval_pass(p); !status.ok()) {
+    return status;
   }
   if (p.variant < 0 || p.variant > 4) {
     return Status::invalid("retrieval: variants are 0 to 4");
@@ -198,14 +167,14 @@ std::int64_t retrieval_energy_workspace(const RetrievalEnergy& p, const CpuConte
 }
 
 Status retrieval_energy(const RetrievalEnergy& p, const CpuContext& context) {
-  if (const Status status = check_rule(p); !status.ok()) {
+  if (const Status status = check_retrieval_rule(p); !status.ok()) {
     return status;
   }
-  if (!rows_fit(p.q, p.visibility.L, p.D) || !rows_fit(p.k, p.visibility.M, p.D)) {
-    return Status::invalid("retrieval: a row_stride is smaller than the row");
+  if (const Status status = check_exponents(p); !status.ok()) {
+    return status;
   }
-  if (p.separation.kind == Separation::polynomial || p.separation.normalise_all) {
-    return Status::invalid("retrieval: no energy is known for polynomial or dropped weights");
+  if (const Status status = check_retrieval_energy(p); !status.ok()) {
+    return status;
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const std::int64_t L = p.visibility.L;

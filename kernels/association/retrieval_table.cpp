@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "kernels/association/retrieval_case.h"
@@ -347,8 +348,35 @@ std::vector<CaseBuffer> buffers(const Problem& p, Role out_role) {
   return all;
 }
 
-RetrievalForward forward_call(const Problem& p, void* const* d, void* workspace, DType dtype,
-                              int variant) {
+// Kernels read padding and mask where the other arrays lie: in up to two buffers from `at` on, the
+// last ones of a case.
+void add_visibility(const Problem& p, std::vector<CaseBuffer>& all) {
+  add_lengths(p.shape, all);
+  if (!p.mask.empty()) {
+    const auto bytes = static_cast<std::int64_t>(p.mask.size());
+    all.push_back(integer_buffer("mask", Role::input, {(bytes + 7) / 8}, 0, 0));
+  }
+}
+std::size_t mask_place(const Problem& p, std::size_t at) {
+  return at + (p.shape.key_lengths.empty() ? 0 : 1);
+}
+void fill_visibility(const Problem& p, void* const* d, std::size_t at) {
+  if (!p.shape.key_lengths.empty()) {
+    fill_lengths(p.shape, d, at);
+  }
+  if (!p.mask.empty()) {
+    std::memcpy(d[mask_place(p, at)], p.mask.data(), p.mask.size());
+  }
+}
+Visibility visibility_in(const Problem& p, void* const* d, std::size_t at) {
+  Visibility seen = p.visibility();
+  seen.key_lengths = lengths_in(p.shape, d, at);
+  seen.mask = p.mask.empty() ? nullptr : static_cast<const std::uint8_t*>(d[mask_place(p, at)]);
+  return seen;
+}
+
+RetrievalForward forward_call(const Problem& p, void* const* d, void* workspace,
+                              const Visibility& seen, DType dtype, int variant) {
   const AssociationProblem& s = p.shape;
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
@@ -356,7 +384,7 @@ RetrievalForward forward_call(const Problem& p, void* const* d, void* workspace,
           s.view(d[5], s.L, s.Dv),
           d[3],
           p.rule(d[4]),
-          p.visibility(),
+          seen,
           p.dropout,
           p.update_steps,
           p.tolerance,
@@ -371,7 +399,8 @@ RetrievalForward forward_call(const Problem& p, void* const* d, void* workspace,
           variant};
 }
 
-RetrievalBackward backward_call(const Problem& p, void* const* d, DType dtype, int variant) {
+RetrievalBackward backward_call(const Problem& p, void* const* d, const Visibility& seen,
+                                DType dtype, int variant) {
   const AssociationProblem& s = p.shape;
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
@@ -385,7 +414,7 @@ RetrievalBackward backward_call(const Problem& p, void* const* d, DType dtype, i
           d[12],
           d[13],
           p.rule(d[4]),
-          p.visibility(),
+          seen,
           p.dropout,
           p.update_steps,
           p.tolerance,
@@ -444,18 +473,26 @@ KernelCase forward_case(const Problem& p, const CpuContext& machine) {
   result.name = s.name;
   result.buffers = buffers(p, Role::output);
   std::vector<void*> nowhere(result.buffers.size());
-  result.buffers.push_back(
-      workspace_bytes("workspace", most_bytes(kLastVariant, [&](DType dtype, int variant) {
-                        return retrieval_forward_workspace(
-                            forward_call(p, nowhere.data(), nullptr, dtype, variant), machine);
-                      })));
+  result.buffers.push_back(workspace_bytes(
+      "workspace",
+      most_bytes_anywhere(
+          kLastVariant, machine, [&](DType dtype, int variant, const auto& context) {
+            return retrieval_forward_workspace(
+                forward_call(p, nowhere.data(), nullptr, p.visibility(), dtype, variant), context);
+          })));
+  constexpr std::size_t kSeen = 9;
+  add_visibility(p, result.buffers);
   result.prepare = [p](void* const* d, DType dtype, const CpuContext&) {
+    fill_visibility(p, d, kSeen);
     hide_keys(p, d, dtype);
     return Status{};
   };
-  result.run = [p](void* const* d, DType dtype, int variant, const CpuContext& context) {
-    return retrieval_forward(forward_call(p, d, d[8], dtype, variant), context);
+  const auto run = [p](void* const* d, DType dtype, int variant, const auto& context) {
+    return retrieval_forward(forward_call(p, d, d[8], visibility_in(p, d, kSeen), dtype, variant),
+                             context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [p](void* const* d) { forward_definition(p, d); };
   const double steps = static_cast<double>(p.update_steps);
   const double pairs = visible_pairs(p);
@@ -480,20 +517,29 @@ KernelCase backward_case(const Problem& p, const CpuContext& machine) {
                                                {"dbeta", Role::output, {s.H}},
                                                {"dalpha", Role::output, {s.H}}});
   std::vector<void*> nowhere(result.buffers.size() + 1);
-  result.buffers.push_back(
-      workspace_bytes("workspace", most_bytes(kLastVariant, [&](DType dtype, int variant) {
-                        return retrieval_backward_workspace(
-                            backward_call(p, nowhere.data(), dtype, variant), machine);
-                      })));
+  result.buffers.push_back(workspace_bytes(
+      "workspace", most_bytes_anywhere(
+                       kLastVariant, machine, [&](DType dtype, int variant, const auto& context) {
+                         return retrieval_backward_workspace(
+                             backward_call(p, nowhere.data(), p.visibility(), dtype, variant),
+                             context);
+                       })));
+  constexpr std::size_t kSeen = 15;
+  add_visibility(p, result.buffers);
   result.prepare = [p](void* const* d, DType dtype, const CpuContext& context) {
+    fill_visibility(p, d, kSeen);
     hide_keys(p, d, dtype);
-    const RetrievalForward sizes = forward_call(p, d, nullptr, dtype, 0);
+    const Visibility seen = visibility_in(p, d, kSeen);
+    const RetrievalForward sizes = forward_call(p, d, nullptr, seen, dtype, 0);
     std::vector<double> workspace(index(retrieval_forward_workspace(sizes, context) / 8 + 1));
-    return retrieval_forward(forward_call(p, d, workspace.data(), dtype, 0), context);
+    return retrieval_forward(forward_call(p, d, workspace.data(), seen, dtype, 0), context);
   };
-  result.run = [p](void* const* d, DType dtype, int variant, const CpuContext& context) {
-    return retrieval_backward(backward_call(p, d, dtype, variant), context);
+  const auto run = [p](void* const* d, DType dtype, int variant, const auto& context) {
+    return retrieval_backward(backward_call(p, d, visibility_in(p, d, kSeen), dtype, variant),
+                              context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [p](void* const* d) { backward_definition(p, d); };
   const double steps = static_cast<double>(p.update_steps);
   const double pairs = visible_pairs(p);
@@ -510,6 +556,10 @@ std::vector<KernelCase> cases(KernelCase (*make)(const Problem&, const CpuContex
   std::vector<KernelCase> all;
   for (const Problem& p : retrieval_problems()) {
     all.push_back(make(p, context));
+    // A GPU runs all; for the executor the large ones with one separation are enough.
+    if (p.shape.L * p.shape.M > 20000 && p.separation != Separation::sparsemax) {
+      all.back().run_simt = nullptr;
+    }
   }
   return all;
 }

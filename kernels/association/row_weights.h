@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/association/separation.h"
+#include "kernels/common/qualifiers.h"
 #include "kernels/common/row_math.h"
 
 namespace basin::kernels {
@@ -18,11 +19,11 @@ struct HeadRule {
   std::int64_t degree;
 
   /// Keys can have a weight of exactly 0; they are then left out everywhere.
-  bool is_sparse() const { return kind != Separation::softmax; }
+  BASIN_HOST_DEVICE bool is_sparse() const { return kind != Separation::softmax; }
 };
 
 template <class T>
-HeadRule head_rule(const SeparationRule& rule, std::int64_t h) {
+BASIN_HOST_DEVICE HeadRule head_rule(const SeparationRule& rule, std::int64_t h) {
   double alpha = 1.0;
   if (rule.kind == Separation::sparsemax) {
     alpha = 2.0;
@@ -33,7 +34,7 @@ HeadRule head_rule(const SeparationRule& rule, std::int64_t h) {
 }
 
 /// x^p for x > 0, exact for the powers of sparsemax and entmax-1.5.
-inline double power(double x, double p) {
+BASIN_HOST_DEVICE inline double power(double x, double p) {
   return p == 1.0 ? x : (p == 2.0 ? x * x : std::pow(x, p));
 }
 

@@ -53,7 +53,8 @@ struct KernelCase {
   std::function<Status(void* const* data, DType dtype, int variant, const CpuContext&)> run;
   /// The same on the kernel written for CUDA, by the executor and on a GPU (then `data` lies there
   /// and the call returns when the work is queued). Empty where there is no such kernel; run_cuda
-  /// also in a build without CUDA. set_device_runs() sets both.
+  /// also in a build without CUDA. set_device_runs() sets both; a case that is too large for the
+  /// executor may drop run_simt again, if it is not the first of its entry.
   std::function<Status(void* const* data, DType dtype, int variant, const SimtContext&)> run_simt{};
   std::function<Status(void* const* data, DType dtype, int variant, const CudaContext&)> run_cuda{};
   std::function<void(void* const* data)> reference;

@@ -115,10 +115,13 @@ RetrievalResult retrieval(const RetrievalInputs& inputs) {
   p.out = output(result.out);
   p.statistics = result.statistics.mutable_raw();
   p.steps = static_cast<std::int64_t*>(result.steps.mutable_raw());
-  const kernels::CpuContext& context = cpu_only("retrieval", in.q);
-  Workspace workspace(kernels::retrieval_forward_workspace(p, context));
+  Workspace workspace(
+      on_device(in.q.device(),
+                [&](const auto& at) { return kernels::retrieval_forward_workspace(p, at); }),
+      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::retrieval_forward(p, context), "retrieval", in.q, in.k, in.v);
+  check(on_device(in.q.device(), [&](const auto& at) { return kernels::retrieval_forward(p, at); }),
+        "retrieval", in.q, in.k, in.v);
   return result;
 }
 
@@ -145,10 +148,14 @@ RetrievalGradients retrieval_backward(const RetrievalInputs& inputs, const Retri
     p.dalpha = result.dalpha.mutable_raw();
   }
   p.statistics = forward.statistics.raw();
-  const kernels::CpuContext& context = cpu_only("retrieval_backward", in.q);
-  Workspace workspace(kernels::retrieval_backward_workspace(p, context));
+  Workspace workspace(
+      on_device(in.q.device(),
+                [&](const auto& at) { return kernels::retrieval_backward_workspace(p, at); }),
+      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::retrieval_backward(p, context), "retrieval_backward", in.q, in.k, in.v);
+  check(
+      on_device(in.q.device(), [&](const auto& at) { return kernels::retrieval_backward(p, at); }),
+      "retrieval_backward", in.q, in.k, in.v);
   return result;
 }
 
@@ -185,10 +192,13 @@ Tensor retrieval_energy(const RetrievalInputs& inputs) {
   p.H = in.H;
   p.D = in.D;
   p.dtype = in.q.dtype();
-  const kernels::CpuContext& context = cpu_only("retrieval_energy", in.q);
-  Workspace workspace(kernels::retrieval_energy_workspace(p, context));
+  Workspace workspace(
+      on_device(in.q.device(),
+                [&](const auto& at) { return kernels::retrieval_energy_workspace(p, at); }),
+      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::retrieval_energy(p, context), "retrieval_energy", in.q, in.k);
+  check(on_device(in.q.device(), [&](const auto& at) { return kernels::retrieval_energy(p, at); }),
+        "retrieval_energy", in.q, in.k);
   return energy;
 }
 

@@ -50,14 +50,11 @@ inline std::vector<Tensor> moved(const std::vector<Tensor>& tensors, Device devi
 
 /// Operations without kernels for a GPU so far: they have to say so.
 inline bool is_on_cpu_only(const OpEntry& entry) {
-  return entry.name == "retrieval" || entry.name == "random_feature_attention";
+  return entry.name == "random_feature_attention";
 }
 /// Backbones made of such operations.
 inline bool is_on_cpu_only(const nn::BackboneKind& kind) {
-  const Separation separation = kind.defaults.separation;
-  const bool has_kernels = separation == Separation::linear ||
-                           (separation == Separation::softmax && is_plain(kind.defaults));
-  return kind.is_association && !has_kernels;
+  return kind.is_association && kind.defaults.separation == Separation::random_features;
 }
 
 /// Every sample of an operation, forward and backward, in f64 and f32.
