@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,33 @@ struct RetrievalProblem {
     return all;
   }
 };
+
+/// Kernels read padding and mask where the other arrays lie: in up to two buffers from `at` on, the
+/// last ones of a case.
+inline void add_visibility(const RetrievalProblem& p, std::vector<CaseBuffer>& all) {
+  add_lengths(p.shape, all);
+  if (!p.mask.empty()) {
+    const auto bytes = static_cast<std::int64_t>(p.mask.size());
+    all.push_back(integer_buffer("mask", CaseBuffer::Role::input, {(bytes + 7) / 8}, 0, 0));
+  }
+}
+inline std::size_t mask_place(const RetrievalProblem& p, std::size_t at) {
+  return at + (p.shape.key_lengths.empty() ? 0 : 1);
+}
+inline void fill_visibility(const RetrievalProblem& p, void* const* d, std::size_t at) {
+  if (!p.shape.key_lengths.empty()) {
+    fill_lengths(p.shape, d, at);
+  }
+  if (!p.mask.empty()) {
+    std::memcpy(d[mask_place(p, at)], p.mask.data(), p.mask.size());
+  }
+}
+inline Visibility visibility_in(const RetrievalProblem& p, void* const* d, std::size_t at) {
+  Visibility seen = p.visibility();
+  seen.key_lengths = lengths_in(p.shape, d, at);
+  seen.mask = p.mask.empty() ? nullptr : static_cast<const std::uint8_t*>(d[mask_place(p, at)]);
+  return seen;
+}
 
 /// The cases of the table entries, for anybody's arrays: buffers by name, run(data, dtype, variant,
 /// context).

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "kernels/association/retrieval_case.h"
@@ -346,33 +345,6 @@ std::vector<CaseBuffer> buffers(const Problem& p, Role out_role) {
                                  integer_buffer("steps", out_role, {s.B, s.H, s.L}, 1, 1)};
   all[6].compared = false;
   return all;
-}
-
-// Kernels read padding and mask where the other arrays lie: in up to two buffers from `at` on, the
-// last ones of a case.
-void add_visibility(const Problem& p, std::vector<CaseBuffer>& all) {
-  add_lengths(p.shape, all);
-  if (!p.mask.empty()) {
-    const auto bytes = static_cast<std::int64_t>(p.mask.size());
-    all.push_back(integer_buffer("mask", Role::input, {(bytes + 7) / 8}, 0, 0));
-  }
-}
-std::size_t mask_place(const Problem& p, std::size_t at) {
-  return at + (p.shape.key_lengths.empty() ? 0 : 1);
-}
-void fill_visibility(const Problem& p, void* const* d, std::size_t at) {
-  if (!p.shape.key_lengths.empty()) {
-    fill_lengths(p.shape, d, at);
-  }
-  if (!p.mask.empty()) {
-    std::memcpy(d[mask_place(p, at)], p.mask.data(), p.mask.size());
-  }
-}
-Visibility visibility_in(const Problem& p, void* const* d, std::size_t at) {
-  Visibility seen = p.visibility();
-  seen.key_lengths = lengths_in(p.shape, d, at);
-  seen.mask = p.mask.empty() ? nullptr : static_cast<const std::uint8_t*>(d[mask_place(p, at)]);
-  return seen;
 }
 
 RetrievalForward forward_call(const Problem& p, void* const* d, void* workspace,
