@@ -20,10 +20,11 @@ struct Reduce {
   void* y;
   std::int64_t outer, extent, inner;
   DType dtype;
-  /// Of the devices: reduce_workspace() bytes, aligned to 8. Long sums that make few results are
-  /// cut into pieces there; null: they are not, which is slow.
+  /// reduce_workspace() bytes, aligned to 8; the CPU needs none. Long sums that make few results
+  /// are cut into pieces there; null: they are not, which is slow on a GPU.
   void* workspace = nullptr;
 };
+inline std::int64_t reduce_workspace(const Reduce&, const CpuContext&) { return 0; }
 std::int64_t reduce_workspace(const Reduce&, const SimtContext&);
 std::int64_t reduce_workspace(const Reduce&, const CudaContext&);
 Status reduce(const Reduce&, const CpuContext&);

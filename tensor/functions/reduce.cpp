@@ -1,7 +1,10 @@
 #include "tensor/functions/reduce.h"
 
+#include <optional>
+
 #include "kernels/reduce/reduce.h"
 #include "tensor/check.h"
+#include "tensor/workspace.h"
 
 namespace basin {
 
@@ -24,8 +27,14 @@ Tensor reduce_dim(kernels::ReduceOp op, const char* name, const Tensor& x, int d
   }
   Tensor y =
       Tensor::empty(shape, op == kernels::ReduceOp::argmax ? DType::i64 : x.dtype(), x.device());
-  const kernels::Reduce p{op,    source.raw(), y.mutable_raw(), outer, x.shape()[dim],
-                          inner, x.dtype()};
+  kernels::Reduce p{op, source.raw(), y.mutable_raw(), outer, x.shape()[dim], inner, x.dtype()};
+  const std::int64_t bytes =
+      on_device(x.device(), [&](const auto& at) { return kernels::reduce_workspace(p, at); });
+  std::optional<Workspace> workspace;  // most sums need none
+  if (bytes > 0) {
+    workspace.emplace(bytes, x.device());
+    p.workspace = workspace->data();
+  }
   check(on_device(x.device(), [&](const auto& at) { return kernels::reduce(p, at); }), name, x);
   return y;
 }
