@@ -1,5 +1,6 @@
 #include "tools/profile_kernels/association_run.h"
 
+#include <cstring>
 #include <map>
 
 #include "kernels/association/association_case.h"
@@ -109,7 +110,14 @@ AssociationOutputs run_retrieval(const AssociationArrays& a, int variant, Device
                    {"k", a.k},
                    {"v", a.v},
                    {"beta", a.beta},
-                   {"alpha", a.alpha.defined() ? a.alpha : a.beta}};  // not read unless entmax
+                   {"alpha", a.alpha.defined() ? a.alpha : a.beta},  // not read unless entmax
+                   {"key_lengths", a.key_lengths}};
+  if (!problem.mask.empty()) {  // its bytes, in words
+    Tensor words =
+        Tensor::zeros({static_cast<std::int64_t>((problem.mask.size() + 7) / 8)}, DType::i64);
+    std::memcpy(words.mutable_raw(), problem.mask.data(), problem.mask.size());
+    arrays["mask"] = words;
+  }
   run_case(kernels::retrieval_forward_case(problem, cpu_context()), arrays, a.dtype, variant,
            device);
   AssociationOutputs result;
