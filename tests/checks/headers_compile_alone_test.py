@@ -1,5 +1,6 @@
 """tools/checks/headers_compile_alone.sh on a small tree."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ GOOD = '#pragma once\n#include <vector>\n#include "kernels/other.h"\nstd::vector
 OTHER = "#pragma once\nstruct Other {};\n"
 
 
-def check(headers):
+def check(headers, built=()):
     with tempfile.TemporaryDirectory() as root:
         # The script looks for the headers beside the folder it lies in.
         os.makedirs(os.path.join(root, "tools/checks"))
@@ -23,8 +24,14 @@ def check(headers):
         for name, text in headers.items():
             with open(os.path.join(root, name), "w", encoding="utf-8") as file:
                 file.write(text)
+        command = [os.path.join(root, "tools/checks/headers_compile_alone.sh"), "--jobs", "1"]
+        if built:
+            database = os.path.join(root, "compile_commands.json")
+            with open(database, "w", encoding="utf-8") as file:
+                json.dump([{"directory": root, "file": name} for name in built], file)
+            command += ["--built", database]
         run = subprocess.run(
-            [os.path.join(root, "tools/checks/headers_compile_alone.sh"), "--jobs", "1"],
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -49,6 +56,26 @@ class HeadersCompileAlone(unittest.TestCase):
         status, text = check({"nn/open.h": "struct Open {};\n"})
         self.assertEqual(status, 1)
         self.assertIn("nn/open.h: does not compile alone", text)
+
+    def test_what_the_build_has_shown_is_not_compiled_again(self):
+        lacking = "#pragma once\ninline Other other() { return {}; }\n"
+        files = {
+            "kernels/first.h": OTHER,
+            "kernels/first.cpp": '// A comment.\n#include "kernels/first.h"\n\n#include <vector>\n',
+            "kernels/second.h": lacking,
+            "kernels/second.cpp": '#include "kernels/first.h"\n#include "kernels/second.h"\n',
+            "kernels/open.h": "struct Open {};\n",
+            "kernels/open.cpp": '#include "kernels/open.h"\n',
+            "kernels/unbuilt.h": lacking,
+            "kernels/unbuilt.cpp": '#include "kernels/unbuilt.h"\n',
+        }
+        built = ["kernels/first.cpp", "kernels/second.cpp", "kernels/open.cpp"]
+        status, text = check(files, built)
+        self.assertEqual(status, 1)
+        for name in ("second", "open", "unbuilt"):
+            self.assertIn(f"kernels/{name}.h: does not compile alone", text)
+        self.assertNotIn("kernels/first.h", text)
+        self.assertIn("3 compiled alone, 1 more by the build, 3 failed", text)
 
 
 if __name__ == "__main__":
