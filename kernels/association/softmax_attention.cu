@@ -3,6 +3,7 @@
 #include "kernels/association/check.h"
 #include "kernels/association/device_width.h"
 #include "kernels/association/softmax_attention_forward.cuh"
+#include "kernels/association/tensor_attention.h"
 #include "kernels/common/dispatch.h"
 #include "kernels/common/launch.h"
 #include "kernels/common/launch_sizes.h"
@@ -19,6 +20,9 @@ Status attention_forward(const AttentionForward& p, const DeviceContext& context
   }
   if (p.B == 0 || p.H == 0 || p.L == 0) {
     return {};
+  }
+  if (p.dtype == DType::bf16) {
+    return tensor_attention_forward(p, context);
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     return dispatch_width<T>(std::max(p.D, p.Dv), [&]<int kWidth>() {

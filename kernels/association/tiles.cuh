@@ -84,7 +84,7 @@ BASIN_DEVICE void load_tile(T* tile, const T* from, std::int64_t row_stride, std
     const int column = at % kWidth;
     const bool there = begin + row < end && column < width;
     tile[row * kRowOf<T, kWidth> + column] =
-        there ? from[(begin + row) * row_stride + column] : T(0);
+        there ? from[(begin + row) * row_stride + column] : T{};
   }
 }
 

@@ -1,7 +1,9 @@
-// The instructions of a GPU that CUDA has no function for: named barriers and copies that run in
-// the background. Inline PTX stands here and in ptx_matrix.cuh, nowhere else; beside it is what the
-// executor does.
+// The instructions of a GPU that CUDA has no function for: named barriers, copies that run in the
+// background, powers of 2 by the special function unit. Inline PTX stands here and in
+// ptx_matrix.cuh, nowhere else; beside it is what the executor does.
 #pragma once
+
+#include <cmath>
 
 #include "kernels/common/device.h"
 
@@ -47,6 +49,14 @@ __device__ __forceinline__ void copy_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Pending) : "memory");
 }
 
+/// 2^x with a relative error of at most 2^-22; results that would be subnormal are 0. For
+/// computations that round to 16 bits: math.h has the exact ones.
+__device__ __forceinline__ float power_of_2(float x) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
+
 #else
 
 inline void named_barrier_sync(int id, int threads, simt::Location at = simt::Location::current()) {
@@ -70,6 +80,8 @@ template <int Pending>
 void copy_async_wait() {
   simt::async_wait(Pending);
 }
+
+inline float power_of_2(float x) { return x < -126.0f ? 0.0f : std::exp2(x); }
 
 #endif
 

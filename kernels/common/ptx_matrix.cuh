@@ -89,6 +89,13 @@ __device__ __forceinline__ void multiply_16x8x8_tf32(float (&d)[4], const std::u
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+/// pack_halves() of two numbers rounded to the nearest bf16, ties to even.
+__device__ __forceinline__ std::uint32_t pack_bfloat16(float low, float high) {
+  std::uint32_t both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+}
+
 /// The tf32 nearest to x, ties away from zero: sign, exponent and the upper 10 bits of the
 /// fraction. A product takes any f32 for tf32 and ignores the lower bits; this rounds instead.
 __device__ __forceinline__ std::uint32_t to_tf32(float x) {
@@ -124,6 +131,10 @@ inline void multiply_16x8x8_tf32(float (&d)[4], const std::uint32_t (&a)[4],
                                  const std::uint32_t (&b)[2],
                                  simt::Location at = simt::Location::current()) {
   simt::matrix_multiply(simt::Collective::mma_tf32, d, a, b, at);
+}
+
+inline std::uint32_t pack_bfloat16(float low, float high) {
+  return pack_halves(to_bfloat16(low).bits, to_bfloat16(high).bits);
 }
 
 inline std::uint32_t to_tf32(float x) {
