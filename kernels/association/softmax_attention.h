@@ -41,7 +41,8 @@ Status attention_forward(const AttentionForward&, const CudaContext&);
 /// With dP_ij = dout_i.v_j, delta_i = dout_i.out_i and dS = P (dP - delta):
 /// dq_i = beta sum_j dS_ij k_j, dk_j = beta sum_i dS_ij q_i, dv_j = sum_i P_ij dout_i and
 /// dbeta_h = sum over b, i of q_i . sum_j dS_ij k_j. P is computed again from lse. dq, dk, dv are
-/// overwritten (0 for hidden keys); dbeta (H) of `dtype`, or null.
+/// overwritten (0 for hidden keys); dbeta (H) of `dtype`, or null. bf16 as in the forward pass,
+/// with dbeta in f32.
 struct AttentionBackward {
   HeadView q, k, v, out, dout, dq, dk, dv;
   const void* beta;

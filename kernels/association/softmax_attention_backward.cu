@@ -3,6 +3,7 @@
 #include "kernels/association/check.h"
 #include "kernels/association/device_width.h"
 #include "kernels/association/softmax_attention_backward.cuh"
+#include "kernels/association/tensor_attention.h"
 #include "kernels/common/dispatch.h"
 #include "kernels/common/launch.h"
 #include "kernels/common/launch_sizes.h"
@@ -70,7 +71,7 @@ Status launch_all(const AttentionBackward& p, const DeviceContext& context) {
 
 std::int64_t attention_backward_workspace(const AttentionBackward& p, const DeviceContext&) {
   return most_parts(p) * static_cast<std::int64_t>(sizeof(double)) +
-         p.B * p.H * p.L * static_cast<std::int64_t>(size_of(p.dtype));
+         p.B * p.H * p.L * std::max<std::int64_t>(4, static_cast<std::int64_t>(size_of(p.dtype)));
 }
 
 Status attention_backward(const AttentionBackward& p, const DeviceContext& context) {
@@ -79,6 +80,9 @@ Status attention_backward(const AttentionBackward& p, const DeviceContext& conte
   }
   if (p.H == 0) {
     return {};
+  }
+  if (p.dtype == DType::bf16) {
+    return tensor_attention_backward(p, context);
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     return dispatch_width<T>(std::max(p.D, p.Dv),

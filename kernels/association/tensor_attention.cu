@@ -1,8 +1,10 @@
 #include "kernels/association/tensor_attention.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "kernels/association/device_width.h"
+#include "kernels/association/tensor_attention_backward.cuh"
 #include "kernels/association/tensor_attention_forward.cuh"
 #include "kernels/common/launch.h"
 #include "kernels/common/launch_sizes.h"
@@ -22,6 +24,65 @@ Status tensor_attention_forward(const AttentionForward& p, const DeviceContext& 
                             Tile::kBytes};
     return launch(shape, context, tensor_attention_forward_kernel<kWidth, PrefixVisibility>, p,
                   tiles, wide, copies_wide(p.out, kSize));
+  });
+}
+
+namespace {
+
+template <int kWidth, Side kSide>
+Status launch_tensor_gradient(const AttentionBackward& p, const DeviceContext& context,
+                              const float* delta, double* parts) {
+  using Tile = TensorBackwardTile<kWidth, kSide>;
+  const std::int64_t tiles = pieces_of(kSide == Side::keys ? p.M : p.L, kTensorRows);
+  if (tiles == 0) {
+    return {};
+  }
+  const auto all_wide = [](std::initializer_list<const HeadView*> views) {
+    return std::all_of(views.begin(), views.end(),
+                       [](const HeadView* view) { return copies_wide(*view, sizeof(BFloat16)); });
+  };
+  const LaunchShape shape{
+      kSide == Side::keys ? "tensor_attention_backward_keys" : "tensor_attention_backward_queries",
+      {static_cast<unsigned>(p.B * p.H * tiles * Tile::kParts), 1, 1},
+      {kTileThreads, 1, 1},
+      Tile::kBytes};
+  return launch(shape, context, tensor_gradient_kernel<kWidth, kSide, PrefixVisibility>, p, delta,
+                parts, tiles, all_wide({&p.q, &p.k, &p.v, &p.dout}),
+                all_wide({&p.dq, &p.dk, &p.dv}));
+}
+
+template <int kWidth>
+Status launch_tensor_backward(const AttentionBackward& p, const DeviceContext& context) {
+  constexpr unsigned kQueriesOfBlock = 4;
+  const std::int64_t tiles = pieces_of(p.L, kTensorRows);
+  double* const parts = static_cast<double*>(p.workspace);
+  float* const delta = reinterpret_cast<float*>(parts + p.B * p.H * tiles);
+  Status status;
+  if (p.L > 0) {
+    const auto blocks = static_cast<unsigned>(pieces_of(p.B * p.H * p.L, kQueriesOfBlock));
+    status = launch({"tensor_attention_delta", {blocks, 1, 1}, {kWarpSize, kQueriesOfBlock, 1}},
+                    context, tensor_delta_kernel, p, delta);
+  }
+  if (status.ok()) {
+    status = launch_tensor_gradient<kWidth, Side::queries>(p, context, delta,
+                                                           p.dbeta == nullptr ? nullptr : parts);
+  }
+  if (status.ok()) {
+    status = launch_tensor_gradient<kWidth, Side::keys>(p, context, delta, nullptr);
+  }
+  if (status.ok() && p.dbeta != nullptr) {
+    status =
+        launch({"tensor_attention_dbeta", {static_cast<unsigned>(p.H), 1, 1}, {256, 1, 1}}, context,
+               attention_dbeta_kernel<float>, p, static_cast<const double*>(parts), tiles);
+  }
+  return status;
+}
+
+}  // namespace
+
+Status tensor_attention_backward(const AttentionBackward& p, const DeviceContext& context) {
+  return dispatch_width<float>(std::max(p.D, p.Dv), [&]<int kWidth>() {
+    return launch_tensor_backward<kWidth>(p, context);
   });
 }
 

@@ -10,4 +10,9 @@ namespace basin::kernels {
 Status tensor_attention_forward(const AttentionForward& p, const SimtContext& context);
 Status tensor_attention_forward(const AttentionForward& p, const CudaContext& context);
 
+/// attention_backward likewise; q, k, v, out, dout, dq, dk and dv are bf16, and weights and slopes
+/// are rounded to bf16 before they meet what they are multiplied with; beta, lse and dbeta are f32.
+Status tensor_attention_backward(const AttentionBackward& p, const SimtContext& context);
+Status tensor_attention_backward(const AttentionBackward& p, const CudaContext& context);
+
 }  // namespace basin::kernels
