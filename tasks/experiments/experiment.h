@@ -44,7 +44,7 @@ struct Part {
   std::function<nlohmann::json(const Progress&)> compute;
 };
 
-/// The results by key. Numbers that are not finite travel as strings, see number() below.
+/// The results by key. Numbers that may not be finite go through to_json() and to_number().
 using Results = std::map<std::string, nlohmann::json>;
 
 struct Experiment {
@@ -53,14 +53,30 @@ struct Experiment {
       source;  ///< which published work it reproduces: "Hopfield networks from scratch (blog)"
   std::string question;  ///< one sentence
   std::string data;      ///< what it reads: "mnist", or empty
+  /// In the order in which they are worked on. Throws FileError where data are missing or broken:
+  /// which file was looked for where, where it can be had, what is wrong with it.
   std::vector<Part> (*parts)(const Settings& settings);
+  /// From the results of all parts; computes nothing that takes long, and reads no data.
   Report (*report)(const Settings& settings, const Results& results);
+  /// What the published code does differently, in a sentence, where Protocol::as_coded does that;
+  /// empty where there is one protocol only, and asking for the other is an error.
+  std::string as_coded;
+  bool uses_device = false;  ///< whether the work is done on Settings::device; else it is the CPU
 };
 
 /// All of them, in the order of `trainer list experiments`.
 const std::vector<Experiment>& experiments();
 
-/// Throws Error with the nearest names if there is none.
-const Experiment& find_experiment(const std::string& name);
+/// Null if there is none of this name.
+const Experiment* find_experiment(const std::string& name);
+
+/// "smoke", "short", "gpu", "full"; "corrected", "as-coded".
+const char* name_of(Size size);
+const char* name_of(Protocol protocol);
+
+/// A number as a result, where JSON has no words for those that are not finite, and back. to_number
+/// throws Error for what is no number.
+nlohmann::json to_json(double value);
+double to_number(const nlohmann::json& value);
 
 }  // namespace basin::experiments

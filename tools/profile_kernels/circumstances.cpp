@@ -4,7 +4,7 @@
 
 #include "kernels/simd/isa.h"
 #include "tensor/device.h"
-#include "tools/profile_kernels/build.h"
+#include "tools/origin/build.h"
 
 namespace basin::profile_kernels {
 
@@ -14,12 +14,12 @@ Results results_of_now(Device device) {
   if (device != Device::cpu) {
     results.card = describe_device(device);
   }
-  results.date = now_text();
-  results.machine = this_machine();
-  results.version = kVersion;
-  results.commit = kCommit;
-  results.compiler = kCompiler;
-  results.flags = kFlags;
+  results.date = origin::now_text();
+  results.machine = origin::this_machine();
+  results.version = origin::kVersion;
+  results.commit = origin::kCommit;
+  results.compiler = origin::kCompiler;
+  results.flags = origin::kFlags;
   results.threads = threads();
   results.isa = name_of(kernels::isa());
   return results;

@@ -129,7 +129,7 @@ class Calls {
 
 Json memory_json(Device device) {
   return {{"peak_allocated_bytes", allocator_of(device)->stats().peak},
-          {"peak_resident_bytes", peak_resident_bytes()}};
+          {"peak_resident_bytes", origin::peak_resident_bytes()}};
 }
 
 }  // namespace

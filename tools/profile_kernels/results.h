@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/origin/machine.h"
 #include "tools/profile_kernels/ceilings.h"
-#include "tools/profile_kernels/machine.h"
 #include "tools/profile_kernels/statistics.h"
 
 namespace basin::profile_kernels {
@@ -33,7 +33,7 @@ struct Row {
 
 struct Results {
   std::string date;
-  Machine machine;
+  origin::Machine machine;
   std::string version, commit, compiler, flags;  ///< of the build
   std::string device = "cpu";
   std::string card;  ///< what the device is, other than the CPU

@@ -162,7 +162,7 @@ class Contestant {
     return {{"seconds", seconds},
             {"loss", step_->loss()},
             {"peak_allocated_bytes", allocator_of(plan_.device)->stats().peak},
-            {"peak_resident_bytes", peak_resident_bytes()}};
+            {"peak_resident_bytes", origin::peak_resident_bytes()}};
   }
 
   /// All rounds as a row of the document, and the table of operations if it is wanted.

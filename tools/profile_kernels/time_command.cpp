@@ -133,7 +133,7 @@ Checked checked(const KernelEntry& entry, const Sizes& sizes, const std::vector<
 
 // Of the device: arrays that are larger do not stay in it between two calls.
 std::int64_t last_cache(Device device) {
-  return device == Device::cuda ? gpu_cache() : this_machine().last_level_cache;
+  return device == Device::cuda ? gpu_cache() : origin::this_machine().last_level_cache;
 }
 
 std::int64_t saturated(std::size_t bytes) {
@@ -146,7 +146,8 @@ std::int64_t copies_for(const MemoryNeeds& needs, std::int64_t cache, const Plan
   const std::int64_t bytes = std::max<std::int64_t>(1, needs.arrays);
   const std::int64_t copies = plan.cold ? 1 + 2 * cache / bytes : 1;
   // Poisoned, guarded and drawn arrays of a check are far smaller. A copy for a GPU is drawn here.
-  const std::int64_t available = std::min(available_bytes(), saturated(free_memory(plan.device)));
+  const std::int64_t available =
+      std::min(origin::available_bytes(), saturated(free_memory(plan.device)));
   if (static_cast<double>(needs.arrays + needs.workspace) * static_cast<double>(copies) >
       static_cast<double>(available)) {
     fail("the arrays need {:.1f} GB{}, and {:.1f} GB are available; make the problem smaller",
@@ -190,7 +191,7 @@ std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const std::
     row.array_bytes = needs.arrays;
     row.workspace_bytes = needs.workspace;
     row.copies = found.copies;
-    row.peak_resident_bytes = peak_resident_bytes();
+    row.peak_resident_bytes = origin::peak_resident_bytes();
     row.self = found.self;
     row.error = verdict.errors[v];
     row.tolerance = verdict.tolerance;
@@ -259,7 +260,8 @@ void serve(const Plan& plan) {
                 {"tolerance", verdict.tolerance},
                 {"checked_on", verdict.on}});
   answer_requests(ready, [&]() -> nlohmann::ordered_json {
-    return {{"seconds", calls.seconds_per_call()}, {"peak_resident_bytes", peak_resident_bytes()}};
+    return {{"seconds", calls.seconds_per_call()},
+            {"peak_resident_bytes", origin::peak_resident_bytes()}};
   });
 }
 

@@ -4,4 +4,4 @@ execute_process(COMMAND git -C "${SOURCE}" describe --always --dirty --abbrev=12
 if(failed)
   set(COMMIT "")
 endif()
-configure_file("${SOURCE}/tools/profile_kernels/build.cpp.in" "${OUT}" @ONLY)
+configure_file("${SOURCE}/tools/origin/build.cpp.in" "${OUT}" @ONLY)

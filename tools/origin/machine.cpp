@@ -1,4 +1,4 @@
-#include "tools/profile_kernels/machine.h"
+#include "tools/origin/machine.h"
 
 #include <fmt/format.h>
 #include <sched.h>
@@ -11,7 +11,7 @@
 #include <limits>
 #include <thread>
 
-namespace basin::profile_kernels {
+namespace basin::origin {
 
 namespace {
 
@@ -97,4 +97,4 @@ std::int64_t peak_resident_bytes() {
   return usage.ru_maxrss * 1024;
 }
 
-}  // namespace basin::profile_kernels
+}  // namespace basin::origin

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace basin::profile_kernels {
+namespace basin::origin {
 
 struct Machine {
   std::string processor;
@@ -21,4 +21,4 @@ std::string now_text();
 std::int64_t available_bytes();
 std::int64_t peak_resident_bytes();
 
-}  // namespace basin::profile_kernels
+}  // namespace basin::origin
