@@ -20,6 +20,7 @@ void generate_command(const std::vector<std::string>& words);
 void export_command(const std::vector<std::string>& words);
 void compare_command(const std::vector<std::string>& words);
 void sweep_command(const std::vector<std::string>& words);
+void reproduce_command(const std::vector<std::string>& words);
 void list_command(const std::vector<std::string>& words);
 
 }  // namespace basin::trainer

@@ -4,6 +4,7 @@
 
 #include "nn/backbone.h"
 #include "nn/mechanisms.h"
+#include "tasks/experiments/experiment.h"
 #include "tasks/task.h"
 #include "tasks/tokenizers/tokenizer.h"
 #include "tensor/device.h"
@@ -18,9 +19,9 @@ namespace {
 
 const Syntax kSyntax = {
     "list",
-    "Shows the tasks, the backbones, the mechanisms of retrieval, the tokenizers and\n"
-    "the devices, or one of these. TOPIC: tasks, backbones, mechanisms, tokenizers\n"
-    "or devices.",
+    "Shows the tasks, the backbones, the mechanisms of retrieval, the tokenizers,\n"
+    "the devices and the experiments, or one of these. TOPIC: tasks, backbones,\n"
+    "mechanisms, tokenizers, devices or experiments.",
     "[TOPIC]",
     {},
     false};
@@ -78,6 +79,15 @@ void list_devices() {
   }
 }
 
+void list_experiments() {
+  fmt::print("Experiments (trainer reproduce)\n");
+  for (const experiments::Experiment& experiment : experiments::experiments()) {
+    fmt::print("  {:<23} {}\n", experiment.name, experiment.question);
+    fmt::print("  {:<23} after: {}{}\n", "", experiment.source,
+               experiment.data.empty() ? "" : "; needs data: " + experiment.data);
+  }
+}
+
 }  // namespace
 
 void list_command(const std::vector<std::string>& words) {
@@ -86,10 +96,10 @@ void list_command(const std::vector<std::string>& words) {
     fmt::print("{}", help_text(kSyntax));
     return;
   }
-  void (*const topics[])() = {list_tasks, list_backbones, list_mechanisms, list_tokenizers,
-                              list_devices};
-  const std::vector<std::string> names = {"tasks", "backbones", "mechanisms", "tokenizers",
-                                          "devices"};
+  void (*const topics[])() = {list_tasks,      list_backbones, list_mechanisms,
+                              list_tokenizers, list_devices,   list_experiments};
+  const std::vector<std::string> names = {"tasks",      "backbones", "mechanisms",
+                                          "tokenizers", "devices",   "experiments"};
   if (arguments.operands().size() > 1) {
     wrong_usage("'list' takes one topic, not {}", arguments.operands().size());
   }

@@ -27,7 +27,9 @@ const std::vector<Command>& commands() {
       {"compare", "put several runs of one task into a table and a plot", compare_command},
       {"sweep", "train many configurations, each with several seeds, and compare them",
        sweep_command},
-      {"list", "show tasks, backbones, tokenizers and devices", list_command},
+      {"reproduce", "compute experiments of published work anew and judge what they claim",
+       reproduce_command},
+      {"list", "show tasks, backbones, tokenizers, devices and experiments", list_command},
   };
   return all;
 }

@@ -1,0 +1,150 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "tasks/experiments/experiment.h"
+#include "tensor/error.h"
+#include "tools/trainer/arguments.h"
+#include "tools/trainer/commands.h"
+#include "tools/trainer/reproduction_runs.h"
+#include "tools/trainer/usage_error.h"
+#include "tools/trainer/values.h"
+
+namespace basin::trainer {
+
+namespace {
+
+using experiments::Experiment;
+using experiments::Protocol;
+using experiments::Size;
+
+const Syntax kSyntax = {
+    "reproduce",
+    "Computes experiments of published work anew and puts the results beside the published\n"
+    "numbers, with a judgement and the statistics behind it. NAME: one or more of those that\n"
+    "'trainer list experiments' shows, or 'all'.\n"
+    "\n"
+    "Writes into DIR for each: NAME.html (one page with everything), NAME.md, NAME.csv with all\n"
+    "digits, pictures as SVG and PNG with their gnuplot scripts, and index.html over all of them.\n"
+    "Results are kept part by part in NAME.journal: the same command goes on after Ctrl-C or a\n"
+    "crash, and draws again without computing anything once all is done. Settings that are left\n"
+    "out are then those of the journal; other settings than those are an error.\n"
+    "\n"
+    "Of several experiments one that cannot be done, for want of data or for another reason, does\n"
+    "not stop the others; it is named in the index and the exit status is 1.",
+    "NAME...",
+    {{"out", "DIR", "the folder for everything; created if it is not there"},
+     {"size", "smoke|short|gpu|full",
+      "smoke: seconds, decides nothing; short: up to 20 minutes on two cores; gpu: up to 10 "
+      "minutes "
+      "on a card; full: as published [short]"},
+     {"protocol", "corrected|as-coded",
+      "with the mistakes of the published code mended, or with them, for experiments that have "
+      "both [corrected]"},
+     {"seed", "N", "the first seed [0]"},
+     {"data", "DIR", "the folder of real data [the variable BASIN_DATA]"},
+     {"device", "cpu|cuda|simt|auto",
+      "for experiments that can use one [auto: a GPU if one works]"},
+     {"threads", "N", "of the CPU; results do not depend on it [one per core]"},
+     {"overwrite", "", "compute everything anew"},
+     {"quiet", "", "print nothing but errors"}},
+    false};
+
+std::vector<const Experiment*> chosen(const std::vector<std::string>& names) {
+  if (names.empty()) {
+    wrong_usage("the name of an experiment is missing; 'trainer list experiments' shows them");
+  }
+  std::vector<const Experiment*> list;
+  const auto add = [&](const Experiment& experiment) {
+    if (std::find(list.begin(), list.end(), &experiment) == list.end()) {
+      list.push_back(&experiment);
+    }
+  };
+  std::vector<std::string> known = {"all"};
+  for (const Experiment& experiment : experiments::experiments()) {
+    known.push_back(experiment.name);
+  }
+  for (const std::string& name : names) {
+    const std::size_t at = read_choice(name, known, "the experiment");
+    for (std::size_t n = 0; n + 1 < known.size(); ++n) {
+      if (at == 0 || at == n + 1) {
+        add(experiments::experiments()[n]);
+      }
+    }
+  }
+  return list;
+}
+
+Device read_device(const std::string& text) {
+  if (text == "auto") {
+    return best_device();
+  }
+  Device device = Device::cpu;
+  if (!parse(text, device)) {
+    wrong_usage("--device must be cpu, cuda, simt or auto, not '{}'", text);
+  }
+  require(device);
+  return device;
+}
+
+// As an absolute path, so that it means the same in every folder.
+std::string data_folder(const Arguments& arguments) {
+  const char* const variable = std::getenv("BASIN_DATA");
+  const std::string path = arguments.has("data") ? arguments.value("data")
+                           : variable != nullptr ? std::string(variable)
+                                                 : std::string();
+  if (path.empty()) {
+    return "";
+  }
+  std::error_code code;
+  if (arguments.has("data") && !std::filesystem::is_directory(path, code)) {
+    throw FileError(fmt::format("--data {}: there is no such folder", path));
+  }
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+GivenSettings read_settings(const Arguments& arguments) {
+  GivenSettings given;
+  if (arguments.has("size")) {
+    given.size = static_cast<Size>(
+        read_choice(arguments.value("size"), {"smoke", "short", "gpu", "full"}, "--size"));
+  }
+  if (arguments.has("protocol")) {
+    given.protocol = static_cast<Protocol>(
+        read_choice(arguments.value("protocol"), {"corrected", "as-coded"}, "--protocol"));
+  }
+  if (arguments.has("seed")) {
+    given.seed = read_whole(arguments.value("seed"), 0, INT64_C(1) << 53, "--seed");
+  }
+  if (arguments.has("device")) {
+    given.device = read_device(arguments.value("device"));
+  }
+  given.data = data_folder(arguments);
+  return given;
+}
+
+}  // namespace
+
+void reproduce_command(const std::vector<std::string>& words) {
+  const Arguments arguments(kSyntax, words);
+  if (arguments.has("help")) {
+    fmt::print("{}", help_text(kSyntax));
+    return;
+  }
+  ReproductionRequest request;
+  request.experiments = chosen(arguments.operands());
+  request.out = arguments.value("out");
+  request.given = read_settings(arguments);
+  request.overwrite = arguments.has("overwrite");
+  request.quiet = arguments.has("quiet");
+  if (arguments.has("threads")) {
+    set_threads(static_cast<int>(read_whole(arguments.value("threads"), 1, 1024, "--threads")));
+  } else {
+    (void)threads();  // complains about a BASIN_THREADS that cannot be
+  }
+  run_reproductions(request);
+}
+
+}  // namespace basin::trainer
