@@ -48,8 +48,8 @@ const RegisterOp registered(
                  rng.normal(v, 1.0, DType::f64), rng.uniform({q[1]}, 0.3, 1.5, DType::f64)},
                 [=](const std::vector<Variable>& in) {
                   return random_feature_attention(in[0], in[1], in[2], in[3],
-                                                  projection.to(in[0].dtype()), map, key_lengths,
-                                                  causal);
+                                                  projection.to(in[0].dtype()).to(in[0].device()),
+                                                  map, key_lengths, causal);
                 }});
          };
          add("cross", {2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 3}, false, {});

@@ -18,6 +18,8 @@ namespace basin::kernels {
 /// that sees nothing gives 0. log_normaliser (B,H,L) contiguous receives ln phi(q_i).z_i without
 /// the term |q'|^2 / 2, which cancels (-inf where nothing is seen). No exponential overflows: each
 /// feature carries the largest exponent of the keys so far, never of later ones.
+/// On a GPU (any width; beta is not looked at): 0, a scan over segments (random_scan.cuh).
+/// key_lengths lies where the other arrays do.
 struct RandomFeatureForward {
   HeadView q, k, v, out;
   const void* projection;
@@ -32,7 +34,11 @@ struct RandomFeatureForward {
   int variant = 0;
 };
 std::int64_t random_feature_forward_workspace(const RandomFeatureForward&, const CpuContext&);
+std::int64_t random_feature_forward_workspace(const RandomFeatureForward&, const SimtContext&);
+std::int64_t random_feature_forward_workspace(const RandomFeatureForward&, const CudaContext&);
 Status random_feature_forward(const RandomFeatureForward&, const CpuContext&);
+Status random_feature_forward(const RandomFeatureForward&, const SimtContext&);
+Status random_feature_forward(const RandomFeatureForward&, const CudaContext&);
 
 /// With a_ir = ln phi(q_i)_r, b_jr = ln phi(k_j)_r, n_i the normaliser and e_ij = sum over r of
 /// exp(a_ir + b_jr) / n_i the weights: da_ir = exp(a_ir) (S_r.dout_i - dout_i.out_i z_r) / n_i, and
@@ -53,6 +59,10 @@ struct RandomFeatureBackward {
   int variant = 0;
 };
 std::int64_t random_feature_backward_workspace(const RandomFeatureBackward&, const CpuContext&);
+std::int64_t random_feature_backward_workspace(const RandomFeatureBackward&, const SimtContext&);
+std::int64_t random_feature_backward_workspace(const RandomFeatureBackward&, const CudaContext&);
 Status random_feature_backward(const RandomFeatureBackward&, const CpuContext&);
+Status random_feature_backward(const RandomFeatureBackward&, const SimtContext&);
+Status random_feature_backward(const RandomFeatureBackward&, const CudaContext&);
 
 }  // namespace basin::kernels

@@ -8,14 +8,13 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/association/random_feature_check.h"
 #include "kernels/common/dispatch.h"
 #include "kernels/common/row_math.h"
 
 namespace basin::kernels {
 
 namespace {
-
-constexpr std::int64_t kMostFeatures = 1 << 16;
 
 // What both directions know of one head.
 template <class T, class P>
@@ -238,23 +237,8 @@ double backward_head(const RandomFeatureBackward& p, std::int64_t at, T* scratch
 
 template <class P>
 Status check(const P& p) {
-  if (p.B < 0 || p.H < 0 || p.L < 0 || p.M < 0 || p.D <= 0 || p.Dv <= 0) {
-    return Status::invalid("random_feature_attention: negative extent or empty head width");
-  }
-  if (p.features < 1 || p.features > kMostFeatures) {
-    return Status::invalid("random_feature_attention: needs 1 ... 65536 features");
-  }
-  bool fit = rows_fit(p.q, p.L, p.D) && rows_fit(p.k, p.M, p.D) && rows_fit(p.v, p.M, p.Dv) &&
-             rows_fit(p.out, p.L, p.Dv);
-  if constexpr (requires { p.dq; }) {
-    fit = fit && rows_fit(p.dout, p.L, p.Dv) && rows_fit(p.dq, p.L, p.D) &&
-          rows_fit(p.dk, p.M, p.D) && rows_fit(p.dv, p.M, p.Dv);
-  }
-  if (!fit) {
-    return Status::invalid("random_feature_attention: a row_stride is smaller than the row");
-  }
-  if (p.variant < 0 || p.variant > 1) {
-    return Status::invalid("random_feature_attention: variants are 0 and 1");
+  if (const Status status = check_random_features(p, 1); !status.ok()) {
+    return status;
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     for (std::int64_t h = 0; h < p.H; ++h) {

@@ -25,8 +25,8 @@ std::vector<CaseBuffer> buffers(const Problem& p, Role out_role) {
           {"log_normaliser", out_role, {s.B, s.H, s.L}}};
 }
 
-RandomFeatureForward forward_call(const Problem& p, void* const* d, void* workspace, DType dtype,
-                                  int variant) {
+RandomFeatureForward forward_call(const Problem& p, void* const* d, void* workspace,
+                                  const std::int64_t* lengths, DType dtype, int variant) {
   const AssociationProblem& s = p.shape;
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
@@ -34,7 +34,7 @@ RandomFeatureForward forward_call(const Problem& p, void* const* d, void* worksp
           s.view(d[5], s.L, s.Dv),
           d[3],
           d[4],
-          s.lengths(),
+          lengths,
           d[6],
           workspace,
           s.B,
@@ -50,7 +50,8 @@ RandomFeatureForward forward_call(const Problem& p, void* const* d, void* worksp
           variant};
 }
 
-RandomFeatureBackward backward_call(const Problem& p, void* const* d, DType dtype, int variant) {
+RandomFeatureBackward backward_call(const Problem& p, void* const* d, const std::int64_t* lengths,
+                                    DType dtype, int variant) {
   const AssociationProblem& s = p.shape;
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
@@ -63,7 +64,7 @@ RandomFeatureBackward backward_call(const Problem& p, void* const* d, DType dtyp
           d[3],
           d[4],
           d[11],
-          s.lengths(),
+          lengths,
           d[6],
           d[12],
           s.B,
@@ -198,18 +199,24 @@ KernelCase forward_case(const Problem& p, const CpuContext& machine) {
   result.name = s.name;
   result.buffers = buffers(p, Role::output);
   std::vector<void*> nowhere(result.buffers.size());
-  result.buffers.push_back(
-      workspace_bytes("workspace", most_bytes(1, [&](DType dtype, int variant) {
-                        return random_feature_forward_workspace(
-                            forward_call(p, nowhere.data(), nullptr, dtype, variant), machine);
-                      })));
+  result.buffers.push_back(workspace_bytes(
+      "workspace",
+      most_bytes_anywhere(1, machine, [&](DType dtype, int variant, const auto& context) {
+        return random_feature_forward_workspace(
+            forward_call(p, nowhere.data(), nullptr, nullptr, dtype, variant), context);
+      })));
+  add_lengths(s, result.buffers);
   result.prepare = [p](void* const* d, DType dtype, const CpuContext&) {
+    fill_lengths(p.shape, d, 8);
     hide_keys(p, d, dtype);
     return Status{};
   };
-  result.run = [p](void* const* d, DType dtype, int variant, const CpuContext& context) {
-    return random_feature_forward(forward_call(p, d, d[7], dtype, variant), context);
+  const auto run = [p](void* const* d, DType dtype, int variant, const auto& context) {
+    return random_feature_forward(
+        forward_call(p, d, d[7], lengths_in(p.shape, d, 8), dtype, variant), context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [p](void* const* d) { definition(p, d, false); };
   const double features = static_cast<double>(p.features);
   const double width = static_cast<double>(s.D + s.Dv);
@@ -231,21 +238,28 @@ KernelCase backward_case(const Problem& p, const CpuContext& machine) {
                                                {"dv", Role::output, s.extents(s.M, s.Dv)},
                                                {"dbeta", Role::output, {s.H}}});
   std::vector<void*> nowhere(result.buffers.size() + 1);
-  result.buffers.push_back(
-      workspace_bytes("workspace", most_bytes(1, [&](DType dtype, int variant) {
-                        return random_feature_backward_workspace(
-                            backward_call(p, nowhere.data(), dtype, variant), machine);
-                      })));
+  result.buffers.push_back(workspace_bytes(
+      "workspace",
+      most_bytes_anywhere(1, machine, [&](DType dtype, int variant, const auto& context) {
+        return random_feature_backward_workspace(
+            backward_call(p, nowhere.data(), nullptr, dtype, variant), context);
+      })));
+  add_lengths(s, result.buffers);
   result.prepare = [p](void* const* d, DType dtype, const CpuContext& context) {
+    fill_lengths(p.shape, d, 13);
     hide_keys(p, d, dtype);
-    const RandomFeatureForward sizes = forward_call(p, d, nullptr, dtype, 1);
+    const std::int64_t* lengths = lengths_in(p.shape, d, 13);
+    const RandomFeatureForward sizes = forward_call(p, d, nullptr, lengths, dtype, 1);
     std::vector<double> workspace(
         static_cast<std::size_t>(random_feature_forward_workspace(sizes, context) / 8 + 1));
-    return random_feature_forward(forward_call(p, d, workspace.data(), dtype, 1), context);
+    return random_feature_forward(forward_call(p, d, workspace.data(), lengths, dtype, 1), context);
   };
-  result.run = [p](void* const* d, DType dtype, int variant, const CpuContext& context) {
-    return random_feature_backward(backward_call(p, d, dtype, variant), context);
+  const auto run = [p](void* const* d, DType dtype, int variant, const auto& context) {
+    return random_feature_backward(backward_call(p, d, lengths_in(p.shape, d, 13), dtype, variant),
+                                   context);
   };
+  result.run = run;
+  set_device_runs(result, run);
   result.reference = [p](void* const* d) { definition(p, d, true); };
   const double features = static_cast<double>(p.features);
   const double width = static_cast<double>(s.D + s.Dv);
@@ -265,7 +279,23 @@ std::vector<KernelCase> cases(KernelCase (*make)(const Problem&, const CpuContex
       Problem problem{shape, 7, relu};
       problem.shape.name += relu ? "_relu" : "";
       all.push_back(make(problem, context));
+      // The executor has seen the large ones with the other map.
+      if (relu && (shape.L * shape.M > 6000 || shape.D > 64)) {
+        all.back().run_simt = nullptr;
+      }
     }
+    // More features than a tile of the CUDA kernels has, values in two slices.
+    all.push_back(make({{.name = relu ? "many_features_relu" : "many_features",
+                         .B = 1,
+                         .H = 2,
+                         .L = 19,
+                         .M = 23,
+                         .D = 35,
+                         .Dv = 66,
+                         .causal = relu},
+                        70,
+                        relu},
+                       context));
   }
   return all;
 }

@@ -102,8 +102,10 @@ void Retriever::redraw_features() const {
   state[1] = number;
   if (state[0] == options_.redraw_every) {
     Rng rng(kernels::derive_key(draws_->key(), static_cast<std::uint64_t>(number)));
-    projection_.mutable_value().copy_from(random_projection(
-        projection_.size(0), projection_.size(1), options_.orthogonal, rng, projection_.dtype()));
+    projection_.mutable_value().copy_from(
+        random_projection(projection_.size(0), projection_.size(1), options_.orthogonal, rng,
+                          projection_.dtype())
+            .to(projection_.device()));
     state[0] = 0;
   }
   ++state[0];

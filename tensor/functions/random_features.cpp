@@ -82,7 +82,6 @@ Tensor random_projection(std::int64_t features, std::int64_t width, bool orthogo
 AttentionResult random_feature_attention(const AssociationInputs& inputs, const Tensor& projection,
                                          FeatureMap map) {
   const char* where = "random_feature_attention";
-  const kernels::CpuContext& context = cpu_only(where, inputs.q);
   const Prepared in(inputs.q, inputs.k, inputs.v, inputs.beta, inputs.key_lengths, where);
   const Tensor rows = checked_projection(in, projection, where);
   AttentionResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q),
@@ -95,9 +94,14 @@ AttentionResult random_feature_attention(const AssociationInputs& inputs, const 
   p.log_normaliser = result.statistics.mutable_raw();
   p.features = rows.size(0);
   p.map = map;
-  Workspace workspace(kernels::random_feature_forward_workspace(p, context));
+  Workspace workspace(
+      on_device(in.q.device(),
+                [&](const auto& at) { return kernels::random_feature_forward_workspace(p, at); }),
+      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::random_feature_forward(p, context), where, in.q, in.k, in.v);
+  check(on_device(in.q.device(),
+                  [&](const auto& at) { return kernels::random_feature_forward(p, at); }),
+        where, in.q, in.k, in.v);
   return result;
 }
 
@@ -106,7 +110,6 @@ AttentionGradients random_feature_attention_backward(const AssociationInputs& in
                                                      const AttentionResult& forward,
                                                      const Tensor& dout) {
   const char* where = "random_feature_attention_backward";
-  const kernels::CpuContext& context = cpu_only(where, inputs.q);
   const Prepared in(inputs.q, inputs.k, inputs.v, inputs.beta, inputs.key_lengths, where);
   const Tensor rows = checked_projection(in, projection, where);
   check_same_floating(where, in.q, dout);
@@ -129,9 +132,14 @@ AttentionGradients random_feature_attention_backward(const AssociationInputs& in
   p.log_normaliser = forward.statistics.raw();
   p.features = rows.size(0);
   p.map = map;
-  Workspace workspace(kernels::random_feature_backward_workspace(p, context));
+  Workspace workspace(
+      on_device(in.q.device(),
+                [&](const auto& at) { return kernels::random_feature_backward_workspace(p, at); }),
+      in.q.device());
   p.workspace = workspace.data();
-  check(kernels::random_feature_backward(p, context), where, in.q, in.k, in.v);
+  check(on_device(in.q.device(),
+                  [&](const auto& at) { return kernels::random_feature_backward(p, at); }),
+        where, in.q, in.k, in.v);
   return result;
 }
 

@@ -27,10 +27,11 @@ def groups(above):
 
 
 class Reference(ProfileKernelsCase):
-    def agrees(self, kernel, group, dtype, variant):
+    def agrees(self, kernel, group, dtype, variant, device="cpu"):
         output = self.path("out.h5")
         self.succeed("run", kernel, "--input", f"{REFERENCE}:{group}", "--output", output,
-                     "--overwrite", "--backward", "--dtype", dtype, "--variant", variant)
+                     "--overwrite", "--backward", "--dtype", dtype, "--variant", variant,
+                     "--device", device)
         with h5py.File(REFERENCE) as file, h5py.File(output) as found:
             expected = file[group]
             names = ["out"] + GRADIENTS
@@ -73,6 +74,13 @@ class Reference(ProfileKernelsCase):
                 for variant in [0] + self.variants(entry):
                     with self.subTest(group=group, dtype=dtype, variant=variant):
                         self.agrees("kernel_attention", group, dtype, variant)
+
+
+    def test_on_the_executor(self):
+        for kernel in ("attention", "kernel_attention"):
+            for group in groups(kernel):
+                with self.subTest(group=group):
+                    self.agrees(kernel, group, "f64", 0, "simt")
 
 
 class Run(ProfileKernelsCase):

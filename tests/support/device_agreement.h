@@ -48,25 +48,8 @@ inline std::vector<Tensor> moved(const std::vector<Tensor>& tensors, Device devi
   return result;
 }
 
-/// Operations without kernels for a GPU so far: they have to say so.
-inline bool is_on_cpu_only(const OpEntry& entry) {
-  return entry.name == "random_feature_attention";
-}
-/// Backbones made of such operations.
-inline bool is_on_cpu_only(const nn::BackboneKind& kind) {
-  return kind.is_association && kind.defaults.separation == Separation::random_features;
-}
-
 /// Every sample of an operation, forward and backward, in f64 and f32.
 inline void operation_agrees(const OpEntry& entry, Device device) {
-  if (is_on_cpu_only(entry)) {
-    for (const OpSample& sample : samples_of(entry)) {
-      EXPECT_TRUE(refuses<Error>([&] { (void)run_sample(sample, moved(sample.inputs, device)); },
-                                 {"runs on the CPU only"}))
-          << sample.name;
-    }
-    return;
-  }
   for (const OpSample& sample : samples_of(entry)) {
     for (const bool single : {false, true}) {
       SCOPED_TRACE(entry.name + ": " + sample.name + (single ? ", f32" : ", f64"));
@@ -146,9 +129,6 @@ struct ModelCase {
 inline std::vector<ModelCase> model_cases() {
   std::vector<ModelCase> cases;
   for (const std::string& kind : all_backbones()) {
-    if (is_on_cpu_only(nn::backbone_kind(kind))) {
-      continue;
-    }
     const bool is_association = nn::backbone_kind(kind).is_association;
     for (const DType dtype : {DType::f32, DType::f64}) {
       ModelCase plain{kind + (dtype == DType::f32 ? "-f32" : "-f64"),

@@ -138,8 +138,12 @@ AssociationOutputs run_retrieval(const AssociationArrays& a, int variant, Device
 AssociationOutputs run_random_features(const AssociationArrays& a, int variant, Device device) {
   const kernels::RandomFeatureProblem problem{problem_of(a, a.v), a.projection.shape()[0],
                                               a.options.feature_map == FeatureMap::relu};
-  Arrays arrays = {
-      {"q", a.q}, {"k", a.k}, {"v", a.v}, {"beta", a.beta}, {"projection", a.projection}};
+  Arrays arrays = {{"q", a.q},
+                   {"k", a.k},
+                   {"v", a.v},
+                   {"beta", a.beta},
+                   {"projection", a.projection},
+                   {"key_lengths", a.key_lengths}};
   run_case(kernels::random_feature_forward_case(problem, cpu_context()), arrays, a.dtype, variant,
            device);
   AssociationOutputs result;
