@@ -8,6 +8,7 @@
 #include "autograd/variable.h"
 #include "kernels/association/options.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/memory/label_evidence.h"
 #include "kernels/recurrent/rnn.h"
 
 namespace basin {
@@ -109,6 +110,13 @@ Variable pool(const Variable& x, const Tensor& lengths, Pooling pooling);
 /// The mean over all elements of ln(1 + e^z) - target z: binary cross-entropy of logits, targets in
 /// [0, 1], shape ().
 Variable binary_cross_entropy(const Variable& logits, const Tensor& targets);
+/// The sum over all elements of (x - target)^(2 half_power), shape ().
+Variable power_error(const Variable& x, const Tensor& targets, std::int64_t half_power);
+
+/// How much turning on each label unit of a dense associative memory lowers its energy: (B,C) from
+/// overlaps (B,K) and label units (K,C). See kernels::LabelEvidenceForward. On the CPU only.
+Variable label_evidence(const Variable& overlaps, const Variable& labels,
+                        const kernels::InteractionOf& by);
 
 /// h_t = f(x_t + weight h_(t-1)) for x (B, L, width).
 Variable rnn(const Variable& x, const Variable& weight, kernels::Nonlinearity nonlinearity);
