@@ -1,6 +1,7 @@
 #include "kernels/cuda/shared_library.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -109,7 +110,10 @@ bool SharedLibrary::try_open(const std::string& path) {
     problem_ = reason == nullptr ? "no reason given" : reason;
     return false;
   }
-  path_ = path;
+  // The loader may have found it anywhere.
+  const link_map* map = nullptr;
+  const bool known = dlinfo(handle_, RTLD_DI_LINKMAP, &map) == 0 && map->l_name[0] != '\0';
+  path_ = known ? map->l_name : path;
   return true;
 }
 

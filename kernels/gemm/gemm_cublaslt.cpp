@@ -7,10 +7,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <vector>
 
-#include "kernels/cuda/shared_library.h"
+#include "kernels/cuda/libraries.h"
 #include "kernels/gemm/gemm_check.h"
 #include "kernels/gemm/gemm_ladder.h"
 
@@ -44,13 +43,11 @@ class Library {
   }
 
   bool loaded() const { return loaded_; }
-  const char* problem() const { return shared_.problem().c_str(); }
+  const char* problem() const { return cublas_lt().problem().c_str(); }
   const Functions& call() const { return functions_; }
 
  private:
-  Library()
-      : shared_("libcublasLt.so." + std::to_string(CUDART_VERSION / 1000),
-                {"cublas/lib", "cu" + std::to_string(CUDART_VERSION / 1000) + "/lib"}) {
+  Library() {
     Functions& f = functions_;
     loaded_ = get(f.create, "cublasLtCreate") && get(f.status_string, "cublasLtGetStatusString") &&
               get(f.matmul, "cublasLtMatmul") &&
@@ -68,11 +65,10 @@ class Library {
 
   template <class F>
   bool get(F& function, const char* name) {
-    function = reinterpret_cast<F>(shared_.find(name));
+    function = reinterpret_cast<F>(cublas_lt().find(name));
     return function != nullptr;
   }
 
-  SharedLibrary shared_;
   Functions functions_{};
   bool loaded_ = false;
 };

@@ -13,6 +13,8 @@ BUNDLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/b
 TRAINER = """
 if [ "$1" = list ]; then
   printf 'Devices\\n  cpu               2 threads\\n  cuda              %s\\n' "$DEVICE"
+  printf '\\nLibraries\\n  cuBLAS            13.1.0, /opt/libcublasLt.so.13\\n'
+  printf '  cuDNN             not available: no "libcudnn_adv.so.9"\\n'
 else
   echo "step 200/200  test loss 0.5  accuracy 0.9"
   echo "200 steps in 0:02, 132.2k tokens/s while training, at most 59.4 MB of tensors"
@@ -79,6 +81,9 @@ class RunGpuTests(unittest.TestCase):
         record, page = self.results()
         self.assertEqual(record["device"], "NVIDIA H100 (compute capability 9.0)")
         self.assertEqual((record["version"], record["commit"]), ("0.1.0", "1234abcd"))
+        self.assertEqual(record["cublas"], "13.1.0, /opt/libcublasLt.so.13")
+        self.assertEqual(record["cudnn"], 'not available: no "libcudnn_adv.so.9"')
+        self.assertIn("cuDNN: not available", text)
         self.assertEqual(
             [(test["name"], test["result"]) for test in record["tests"]],
             [("Table/Kernel.Agrees/0", "passed"), ("Table/Kernel.Agrees/1", "passed"),
@@ -93,6 +98,7 @@ class RunGpuTests(unittest.TestCase):
         self.assertIn("| Table/Kernel | 2 | 2 | 0 | 0 | 0.02 |", page)
         self.assertIn("| gemm | 1 ms |", page)
         self.assertIn("| commit | 1234abcd |", page)
+        self.assertIn("| cublas | 13.1.0, /opt/libcublasLt.so.13 |", page)
 
     def test_a_failure_is_told_with_its_last_lines(self):
         status, text = self.run_script(SECOND="1")

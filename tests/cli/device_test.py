@@ -63,6 +63,10 @@ class TrainerDevice(TrainerCase):
             self.assertIn(f"  {name} ", text)
         self.assertRegex(text, r"cuda +not available: ")
         self.assertRegex(text, NO_GPU)
+        if "built without CUDA" not in text:
+            # A version and a path, or where it was looked for.
+            for name, file in (("cuBLAS", "libcublasLt.so"), ("cuDNN", "libcudnn_adv.so.9")):
+                self.assertRegex(text, rf"\n  {name} +(\d+\.\d+\.\d+, /.*{file}|not available.*{file})")
 
 
 class ProfilerDevice(TrainerCase):

@@ -22,10 +22,11 @@ milliseconds_of() {
   sed -n 's/^\[\( *OK\|  FAILED \|  SKIPPED\) \].*(\([0-9]*\) ms)$/\2/p' "$1" | head -n 1
 }
 
-# describe DEVICE DRIVER TOOL BUILD-FILE: the facts.
+# describe DEVICES DRIVER TOOL BUILD-FILE: the facts. DEVICES: what 'trainer list devices' prints.
 describe() {
-  printf 'device\t%s\n' "$1"
+  sed -n 's/^ *cuda  */device\t/p' <<<"$1"
   printf 'driver\t%s\n' "$2"
+  sed -n -e 's/^ *cuBLAS  */cublas\t/p' -e 's/^ *cuDNN  */cudnn\t/p' <<<"$1"
   printf 'date\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
   printf 'host\t%s, %s\n' "$(uname -sr)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
   if [ -n "$3" ]; then

@@ -57,7 +57,8 @@ while [ "$#" -gt 0 ]; do
 done
 [[ "$limit" =~ ^[1-9][0-9]*$ ]] || wrong_usage "--limit needs a number of seconds, not '$limit'"
 
-device="$(bin/trainer list devices | sed -n 's/^ *cuda  *//p')" || device=""
+devices="$(bin/trainer list devices)" || devices=""
+device="$(sed -n 's/^ *cuda  *//p' <<<"$devices")"
 case "$device" in
   "" | "not available: "*)
     printf 'run_gpu_tests.sh: nothing was run and nothing was written, there is no GPU to run on:\n  %s\n' \
@@ -76,6 +77,7 @@ scratch="$(mktemp -d "$out/.unfinished.XXXXXX")"
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' INT TERM
 printf 'Device: %s\n' "$device"
+sed -n 's/^ *\(cuBLAS\|cuDNN\)  */\1: /p' <<<"$devices"
 
 # Each test is a process of its own: after an illegal access a process cannot use the GPU any more.
 bin/test_cuda --gtest_list_tests --gtest_filter="$filter" |
@@ -137,7 +139,7 @@ if [ "$profile" = yes ]; then
 fi
 
 driver="$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)" || driver=""
-describe "$device" "${driver:-unknown}" "$tool" "$here/build.txt" >"$scratch/facts"
+describe "$devices" "${driver:-unknown}" "$tool" "$here/build.txt" >"$scratch/facts"
 write_json "$scratch" >"$scratch/results.json"
 write_markdown "$scratch" >"$scratch/results.md"
 name="gpu-$(date -u +%Y%m%d-%H%M%S)"

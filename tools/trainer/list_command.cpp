@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "kernels/cuda/libraries.h"
 #include "nn/backbone.h"
 #include "nn/mechanisms.h"
 #include "tasks/experiments/experiment.h"
@@ -76,6 +77,15 @@ void list_devices() {
     fmt::print("  {:<23} {}{}\n", name_of(device),
                problem.empty() ? describe_device(device) : "not available: " + problem,
                device == Device::cpu ? processor_name() : "");
+  }
+  if constexpr (kernels::kCudaBuilt) {
+    fmt::print("\nLibraries of the device cuda, opened when they are needed\n");
+    for (const kernels::CudaLibrary& library : kernels::cuda_libraries()) {
+      fmt::print("  {:<23} {}\n", library.name,
+                 library.problem.empty()
+                     ? fmt::format("{}, {}, for {}", library.version, library.path, library.purpose)
+                     : fmt::format("not available for {}: {}", library.purpose, library.problem));
+    }
   }
 }
 
