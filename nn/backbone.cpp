@@ -18,6 +18,9 @@ const BackboneOptions& checked(const BackboneOptions& o) {
         "positive",
         o.vocabulary, o.width, o.layers, o.mlp_ratio, o.max_length);
   }
+  if (!(o.embedding_deviation > 0.0)) {
+    fail("[Backbone] embedding_deviation must be above 0, got {}", o.embedding_deviation);
+  }
   if (!o.causal && !backbone_kind(o.kind).is_association) {
     fail("[Backbone] '{}' reads from left to right and cannot be made non-causal", o.kind);
   }
@@ -100,8 +103,8 @@ Variable Mixer::step(const Variable& x, MixerState& state) const {
 Backbone::Backbone(const BackboneOptions& o, Rng& rng, Rng& dropout_rng)
     : options_(checked(o)),
       dropout_rng_(dropout_rng),
-      tokens_(o.vocabulary, o.width, rng, o.dtype),
-      positions_(o.positions, o.max_length, o.width, rng, o.dtype),
+      tokens_(o.vocabulary, o.width, rng, o.dtype, o.embedding_deviation),
+      positions_(o.positions, o.max_length, o.width, rng, o.dtype, o.embedding_deviation),
       norm_(o.width, o.dtype),
       dropout_(o.dropout, dropout_rng) {
   add_module("tokens", tokens_);

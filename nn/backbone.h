@@ -43,6 +43,10 @@ struct BackboneOptions {
   std::int64_t mlp_ratio = 4;     ///< hidden width of the MLP over width
   std::int64_t max_length = 128;  ///< positions the model knows
   PositionKind positions = PositionKind::learned;
+  /// Of the normal numbers that tokens and learned positions start with. What the first blocks add
+  /// is of the order of 0.3 at the start: small embeddings are drowned by it, and circuits of
+  /// several layers (associative recall) take many times longer to be found.
+  double embedding_deviation = 0.02;
   double dropout = 0.0;  ///< after the embedding and on both branches of every block
   bool causal = true;
   bool recompute =

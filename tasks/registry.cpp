@@ -1,6 +1,7 @@
 #include <fmt/ranges.h>
 
 #include "tasks/copying/copying.h"
+#include "tasks/recall/recall.h"
 #include "tasks/task.h"
 #include "tasks/text/text.h"
 #include "tensor/error.h"
@@ -20,6 +21,8 @@ const std::vector<TaskKind>& task_kinds() {
   static const std::vector<TaskKind> kinds = {
       {"copying", "repeat a random sequence from memory after a marker (generated)", false, true,
        128, 64, make_copying},
+      {"recall", "give the value of a key from pairs seen before (associative recall; generated)",
+       false, true, 25, 33, make_recall, false, true},
       {"text",
        "predict the next byte, character or GPT-2 token of text (--data FILE or FOLDER, plain or "
        ".gz)",
@@ -57,6 +60,9 @@ std::unique_ptr<Task> make_task(const TaskOptions& options) {
        !options.test_data.empty() || options.stride != 0 || options.eval_stride != 0)) {
     fail("the task '{}' reads no text: it has no tokenizer, no other files and no stride",
          kind.name);
+  }
+  if (!kind.has_pairs && options.pairs != 0) {
+    fail("the task '{}' has no pairs of keys and values; got {}", kind.name, options.pairs);
   }
   TaskOptions filled = options;
   if (filled.length == 0) {

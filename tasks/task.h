@@ -22,6 +22,9 @@ struct Batch {
   Tensor targets;     ///< (B, L) i64, kIgnored where nothing is to be predicted
   Tensor lengths;     ///< (B) i64, or undefined if nothing is padded
   Tensor bytes = {};  ///< (B, L) i64: of text that each target stands for; undefined but for text
+  /// (B, L) i64: where in the example the answer to a target stands, -1 where nothing is to be
+  /// predicted; undefined but for tasks that ask for something seen before.
+  Tensor sources = {};
 };
 
 enum class Split : std::uint8_t { train, validation, test };
@@ -91,6 +94,7 @@ struct TaskOptions {
   std::string data;         ///< path of a file or folder, for tasks that read one
   std::int64_t length = 0;  ///< tokens of context
   std::int64_t vocabulary = 0;
+  std::int64_t pairs = 0;  ///< of a key and a value; for tasks whose kind says has_pairs
   std::uint64_t seed = 0;  ///< of generated data
 
   // For tasks whose kind says is_text.
@@ -111,7 +115,8 @@ struct TaskKind {
   std::int64_t default_length;
   std::int64_t default_vocabulary;
   std::unique_ptr<Task> (*make)(const TaskOptions&);
-  bool is_text = false;  ///< honours the options of TaskOptions that are for text
+  bool is_text = false;    ///< honours the options of TaskOptions that are for text
+  bool has_pairs = false;  ///< honours TaskOptions::pairs
 };
 
 const std::vector<TaskKind>& task_kinds();

@@ -47,10 +47,10 @@ Tensor sinusoidal_positions(std::int64_t length, std::int64_t width, DType dtype
 }
 
 Positions::Positions(PositionKind kind, std::int64_t max_length, std::int64_t width, Rng& rng,
-                     DType dtype)
+                     DType dtype, double deviation)
     : max_length_(max_length) {
   if (kind == PositionKind::learned) {
-    table_ = add_parameter("weight", rng.normal({max_length, width}, 0.02, dtype));
+    table_ = add_parameter("weight", rng.normal({max_length, width}, deviation, dtype));
   } else if (kind == PositionKind::sinusoidal) {
     table_ = add_constant(sinusoidal_positions(max_length, width, dtype));
   }

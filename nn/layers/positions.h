@@ -20,10 +20,11 @@ bool parse(const std::string& name, PositionKind&);
 Tensor sinusoidal_positions(std::int64_t length, std::int64_t width, DType dtype);
 
 /// Adds a row per position to x (B, L, width). `learned` has the parameter weight (max_length,
-/// width).
+/// width), which starts normal with the given deviation.
 class Positions final : public Module {
  public:
-  Positions(PositionKind kind, std::int64_t max_length, std::int64_t width, Rng& rng, DType dtype);
+  Positions(PositionKind kind, std::int64_t max_length, std::int64_t width, Rng& rng, DType dtype,
+            double deviation = 0.02);
   /// The rows of x are positions first, first + 1, ... Throws Error if a table is added and these
   /// go beyond max_length.
   Variable forward(const Variable& x, std::int64_t first = 0) const;

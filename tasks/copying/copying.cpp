@@ -75,6 +75,7 @@ class Copying final : public Task {
         kernels::derive_key(seed_, 0xC0B1 + static_cast<std::uint64_t>(split));
     std::vector<std::int64_t> tokens;
     std::vector<std::int64_t> targets;
+    std::vector<std::int64_t> sources;
     for (const std::int64_t number : numbers) {
       if (number < 0 || number >= examples(split)) {
         fail("[copying] there is no {} example {}", name_of(split), number);
@@ -85,12 +86,16 @@ class Copying final : public Task {
       }
       targets.insert(targets.end(), static_cast<std::size_t>(prefix + 1), kIgnored);
       targets.insert(targets.end(), tokens.end() - prefix, tokens.end());
+      sources.insert(sources.end(), static_cast<std::size_t>(prefix + 1), -1);
+      for (std::int64_t n = 0; n < prefix; ++n) {
+        sources.push_back(n);
+      }
       tokens.push_back(marker);
       tokens.insert(tokens.end(), static_cast<std::size_t>(prefix), padding);
     }
     const Shape shape = {static_cast<std::int64_t>(numbers.size()), length()};
     return {Tensor::from<std::int64_t>(shape, tokens), Tensor::from<std::int64_t>(shape, targets),
-            Tensor()};
+            Tensor(), Tensor(), Tensor::from<std::int64_t>(shape, sources)};
   }
 
   std::unique_ptr<MetricAccumulator> metrics() const override {

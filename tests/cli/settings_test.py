@@ -15,7 +15,8 @@ class Effects(TrainerCase):
                           "learning_rate": 0.01, "schedule": "constant", "warmup": 3,
                           "final_fraction": 0.9, "weight_decay": 0.5, "clip": 0.01, "beta1": 0.5,
                           "beta2": 0.5, "seed": 4, "dtype": "f64", "tie_weights": "yes",
-                          "label_smoothing": 0.2, "optimizer": "adam"},
+                          "label_smoothing": 0.2, "optimizer": "adam",
+                          "embedding_deviation": 0.3},
             "hopfield": {"learned_beta": "none", "beta": 3, "update_steps": 3, "heads": 1},
             "sparse-hopfield": {"window": 2, "top_k": 2, "top_fraction": 0.3, "random_keep": 0.5,
                                 "weight_dropout": 0.3, "beta": 3, "update_steps": 2},
@@ -51,6 +52,12 @@ class Effects(TrainerCase):
                            self.summary("attention-0.1-base")["parameters"])
         self.assertLess(self.summary("hopfield-0.1-learned_beta")["parameters"],
                         self.summary("hopfield-0.1-base")["parameters"])
+
+    def test_pairs_change_the_losses_of_recall(self):
+        self.train("all", task="recall", length=13, vocabulary=12)
+        self.train("two", task="recall", length=13, vocabulary=12, pairs=2)
+        self.assertNotEqual(self.losses("two"), self.losses("all"))
+        self.assertIn("pairs = 2\n", self.read("two", "config.ini").decode())
 
     def test_intervals_change_no_loss(self):
         self.train("a", log_every=1, eval_every=1, checkpoint_every=1)

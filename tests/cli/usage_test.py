@@ -101,6 +101,7 @@ class Usage(TrainerCase):
             ({**RNN, "causal": "yes"}, "causal", "'rnn'"),
             ({**TINY, "backbone": "linear-attention", "beta": 1}, "beta", "'linear-attention'"),
             ({**RNN, "data": "file"}, "data", "'copying'"),
+            ({**RNN, "pairs": 2}, "pairs", "'copying'"),
             ({**RNN, "schedule": "constant", "final-fraction": 0.1}, "final-fraction", "constant"),
             ({**RNN, "momentum": 0.9}, "momentum", "sgd"),
             ({**RNN, "optimizer": "sgd", "beta1": 0.9}, "beta1", "sgd"),
@@ -115,6 +116,7 @@ class Usage(TrainerCase):
         self.refuses_settings({**ATTENTION, "heads": 3}, "heads 3", "width 8")
         self.refuses_settings({**ATTENTION, "length": 7}, "even", "7")
         self.refuses_settings({**ATTENTION, "vocabulary": 3}, "vocabulary", "3")
+        self.refuses_settings({**ATTENTION, "task": "recall", "length": 13, "pairs": 5}, "4 pairs", "5")
         self.refuses_settings({**ATTENTION, "batch": 200000}, "batch", "200000", "100000")
         self.refuses_settings({**ATTENTION, "micro-batch": 3}, "3", "4")
         self.refuses_settings({**RNN, "positions": "rotary"}, "rotary", "rnn")
@@ -191,8 +193,8 @@ class Help(TrainerCase):
 
     def test_list(self):
         everything = self.succeed("list")
-        for name in ("copying", "text", "rnn", "attention", "hopfield", "linear-attention", "cpu",
-                     "cuda"):
+        for name in ("copying", "recall", "text", "rnn", "attention", "hopfield",
+                     "linear-attention", "cpu", "cuda"):
             self.assertIn(name, everything)
         self.assertIn("simt", self.succeed("list", "devices"))
         mechanisms = self.succeed("list", "mechanisms")

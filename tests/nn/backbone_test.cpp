@@ -139,6 +139,7 @@ TEST_P(EveryBackbone, EverySharedOptionChangesTheOutput) {
   };
   EXPECT_TRUE(differs([](auto& o) { o.layers = 3; }));
   EXPECT_TRUE(differs([](auto& o) { o.mlp_ratio = 4; }));
+  EXPECT_TRUE(differs([](auto& o) { o.embedding_deviation = 0.1; }));
   EXPECT_TRUE(differs([](auto& o) { o.dropout = 0.1; }));
   EXPECT_TRUE(differs([](auto& o) { o.positions = PositionKind::none; }));
   EXPECT_TRUE(differs([](auto& o) { o.positions = PositionKind::sinusoidal; }));
@@ -264,6 +265,8 @@ TEST(Backbone, Errors) {
   EXPECT_TRUE(
       refuses<Error>(changed("attention", [](auto& o) { o.heads = 3; }), {"width 16", "heads 3"}));
   EXPECT_TRUE(refuses<Error>(changed("attention", [](auto& o) { o.heads = 0; }), {"heads 0"}));
+  EXPECT_TRUE(refuses<Error>(changed("rnn", [](auto& o) { o.embedding_deviation = 0; }),
+                             {"embedding_deviation must be above 0, got 0"}));
   for (const double p : {1.0, -0.5}) {
     EXPECT_TRUE(
         refuses<Error>(changed("rnn", [p](auto& o) { o.dropout = p; }), {"[Dropout]", "[0, 1)"}));

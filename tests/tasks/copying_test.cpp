@@ -49,6 +49,7 @@ TEST(Copying, AnExampleIsPrefixMarkerAndHiddenSecondHalf) {
       for (std::int64_t b = 0; b < 50; ++b) {
         const auto tokens = batch.tokens.select(0, b).to_vector<std::int64_t>();
         const auto targets = batch.targets.select(0, b).to_vector<std::int64_t>();
+        const auto sources = batch.sources.select(0, b).to_vector<std::int64_t>();
         for (std::int64_t n = 0; n < length - 1; ++n) {
           const std::int64_t token = tokens[static_cast<std::size_t>(n)];
           const std::int64_t target = targets[static_cast<std::size_t>(n)];
@@ -63,6 +64,10 @@ TEST(Copying, AnExampleIsPrefixMarkerAndHiddenSecondHalf) {
           } else {
             EXPECT_EQ(token, 19) << "the second half is visible";
             EXPECT_EQ(target, tokens[static_cast<std::size_t>(n - prefix - 1)]);
+          }
+          EXPECT_EQ(sources[static_cast<std::size_t>(n)], n > prefix ? n - prefix - 1 : -1);
+          if (n == length - 2) {
+            EXPECT_NE(target, kIgnored);
           }
         }
       }

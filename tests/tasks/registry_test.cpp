@@ -22,7 +22,7 @@ TEST(TaskRegistry, KnowsItsTasksByName) {
     EXPECT_EQ(&task_kind(kind.name), &kind);
     EXPECT_FALSE(kind.description.empty()) << kind.name;
   }
-  EXPECT_TRUE(names.contains("copying") && names.contains("text"));
+  EXPECT_TRUE(names.contains("copying") && names.contains("recall") && names.contains("text"));
 }
 
 TEST(TaskRegistry, AnswersAnUnknownNameWithTheNamesThereAre) {
@@ -38,6 +38,12 @@ TEST(TaskRegistry, DefaultsAreTheTasksOwn) {
   EXPECT_EQ(copying->name(), "copying");
   EXPECT_EQ(copying->length(), 127);
   EXPECT_EQ(copying->vocabulary(), 64);
+
+  options.name = "recall";
+  const auto recall = make_task(options);
+  EXPECT_EQ(recall->name(), "recall");
+  EXPECT_EQ(recall->length(), 25);
+  EXPECT_EQ(recall->vocabulary(), 33);
 
   const test::TemporaryFolder folder;
   test::write_bytes(folder / "text", std::string(5000, 'a'));

@@ -19,6 +19,7 @@ struct Configuration {
   std::string data;
   std::int64_t length = 0;
   std::int64_t vocabulary = 0;
+  std::int64_t pairs = 0;        ///< 0: as many as fit
   std::string validation_data;   ///< empty: held back from `data`
   std::string test_data;         ///< empty: what the validation uses
   std::string tokenizer;         ///< empty: bytes
@@ -32,6 +33,7 @@ struct Configuration {
   std::int64_t heads = 4;
   std::int64_t mlp_ratio = 4;
   nn::PositionKind positions = nn::PositionKind::learned;
+  double embedding_deviation = 0.02;
   double dropout = 0.0;
   AssociationOptions
       association;  ///< of its backbone, with what was given; its `causal` says nothing

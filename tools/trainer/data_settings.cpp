@@ -124,6 +124,7 @@ tasks::TaskOptions task_options(const Configuration& c) {
   options.name = c.task;
   options.length = c.length;
   options.vocabulary = c.vocabulary;
+  options.pairs = c.pairs;
   options.seed = c.seed;
   const tasks::TaskKind& kind = tasks::task_kind(c.task);
   if (kind.needs_data) {

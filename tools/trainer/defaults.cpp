@@ -13,6 +13,7 @@ struct TaskDefaults {
   const char* task;
   std::int64_t width, layers, heads, batch, steps;
   double learning_rate;
+  double embedding_deviation;
   std::int64_t warmup;
   std::int64_t eval_examples, test_examples;  // 0: all
   const char* causal_only;                    // why, or empty
@@ -20,8 +21,9 @@ struct TaskDefaults {
 
 // A task that is not listed gets the first line.
 constexpr TaskDefaults kTasks[] = {
-    {"copying", 64, 2, 4, 32, 1000, 3e-3, 50, 500, 2000, ""},
-    {"text", 128, 2, 4, 32, 1500, 3e-3, 50, 0, 0,
+    {"copying", 64, 2, 4, 32, 1000, 3e-3, 0.02, 50, 500, 2000, ""},
+    {"recall", 64, 2, 4, 32, 1500, 2e-3, 0.2, 50, 500, 2000, ""},
+    {"text", 128, 2, 4, 32, 1500, 3e-3, 0.02, 50, 0, 0,
      "the target of a token is the next one, which the model would see"},
 };
 
@@ -47,6 +49,7 @@ Configuration default_configuration(const std::string& task, const std::string& 
   c.batch = line.batch;
   c.steps = line.steps;
   c.learning_rate = line.learning_rate;
+  c.embedding_deviation = line.embedding_deviation;
   c.eval_examples = line.eval_examples;
   c.test_examples = line.test_examples;
   c.association = nn::backbone_kind(backbone).defaults;

@@ -40,6 +40,7 @@ nn::BackboneOptions backbone_options(const Configuration& c, const tasks::Task& 
   options.mlp_ratio = c.mlp_ratio;
   options.max_length = task.length();
   options.positions = c.positions;
+  options.embedding_deviation = c.embedding_deviation;
   options.dropout = c.dropout;
   options.causal = c.causal;
   options.recompute = c.recompute;

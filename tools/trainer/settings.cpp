@@ -34,6 +34,11 @@ std::string if_has_vocabulary(const Configuration& c) {
              : fmt::format("the vocabulary of the task '{}' follows from its data", c.task);
 }
 
+std::string if_has_pairs(const Configuration& c) {
+  return tasks::task_kind(c.task).has_pairs ? ""
+                                            : fmt::format("the task '{}' has no pairs", c.task);
+}
+
 std::string if_is_text(const Configuration& c) {
   return tasks::task_kind(c.task).is_text ? "" : fmt::format("the task '{}' reads no text", c.task);
 }
@@ -227,6 +232,10 @@ std::vector<Setting> other_settings() {
                      if_is_text),
       whole("Task", "vocabulary", &C::vocabulary, 1, kMostVocabulary, "different tokens",
             if_has_vocabulary),
+      whole("Task", "pairs", &C::pairs, 0, kMostLength,
+            "pairs of a key and a value; what they leave of the length is distractors; 0: as many "
+            "as fit",
+            if_has_pairs),
 
       name_in("backbone", &C::backbone, check_backbone, "Model",
               "what mixes positions; see 'trainer list backbones'"),
@@ -241,6 +250,8 @@ std::vector<Setting> other_settings() {
                             {"rotary", PositionKind::rotary},
                             {"none", PositionKind::none}},
                            "learned, sinusoidal, rotary (for the kinds with heads) or none"),
+      real("Model", "embedding-deviation", &C::embedding_deviation, is_positive, "above 0",
+           "of the random numbers that tokens and learned positions start with"),
       real("Model", "dropout", &C::dropout, is_below_one, "at least 0 and below 1",
            "probability of zeroing an element"),
       choice<bool>("Model", "causal", &C::causal, {{"yes", true}, {"no", false}},
