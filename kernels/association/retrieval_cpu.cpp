@@ -1,6 +1,4 @@
 // The checks that all variants of retrieval share, and the energy.
-#include <cmath>
-
 #include "kernels/association/retrieval.h"
 #include "kernels/association/retrieval_check.h"
 #include "kernels/association/retrieval_lists.h"
@@ -63,40 +61,6 @@ bool takes_tiles(const P& p) {
 template <class P>
 bool takes_top(const P& p) {
   return top_applies(p) && (p.variant == 4 || (p.variant == 0 && isa() != Isa::baseline));
-}
-
-template <class T>
-T energy_of(const RetrievalEnergy& p, Row<T>& row) {
-  const T* x = p.q.head<T>(row.b, row.h) + row.i * p.q.row_stride;
-  row.gather();
-  if (row.all_count == 0) {
-    return 0;
-  }
-  row.weigh(x);
-  const double beta = static_cast<double>(row.beta);
-  const double half = static_cast<double>(row_dot(x, x, p.D)) / 2;
-  const T* scores = row.scratch.scores;
-  if (row.rule.kind == Separation::softmax) {
-    double longest = 0;
-    for (std::int64_t n = 0; n < row.count; ++n) {
-      const T* pattern = row.k + row.scratch.keys[n] * row.k_row;
-      longest = std::max(longest, static_cast<double>(row_dot(pattern, pattern, p.D)));
-    }
-    const double lse =
-        static_cast<double>(row.level.largest) + std::log(static_cast<double>(row.level.level));
-    return static_cast<T>(half - lse / beta + std::log(static_cast<double>(row.count)) / beta +
-                          longest / 2);
-  }
-  double reward = 0;  // P.s - Omega(P)
-  const double alpha = row.rule.alpha;
-  for (std::int64_t n = 0; n < row.count; ++n) {
-    const double weight = static_cast<double>(row.scratch.weights[n]);
-    if (weight != 0) {
-      reward += weight * static_cast<double>(scores[n]) -
-                (std::pow(weight, alpha) - weight) / (alpha * (alpha - 1));
-    }
-  }
-  return static_cast<T>(half - reward / beta);
 }
 
 }  // namespace
@@ -196,7 +160,9 @@ Status retrieval_energy(const RetrievalEnergy& p, const CpuContext& context) {
                    p.k.head<T>(b, h),
                    p.k.row_stride,
                    p.D};
-        static_cast<T*>(p.energy)[at] = energy_of(p, row);
+        row.gather();
+        static_cast<T*>(p.energy)[at] =
+            row.energy(p.q.head<T>(row.b, row.h) + row.i * p.q.row_stride);
       }
     });
     return Status{};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -134,6 +135,38 @@ struct Row {
       row_add(dstate, k + j * k_row, D, slopes[n]);
       row_add(dk + j * dk_row, state, D, beta * slopes[n]);
     }
+  }
+
+  /// The energy of a state x after gather(), see RetrievalEnergy; 0 where nothing is seen. Weighs
+  /// x.
+  T energy(const T* x) {
+    if (all_count == 0) {
+      return 0;
+    }
+    weigh(x);
+    const double half = static_cast<double>(row_dot(x, x, D)) / 2;
+    if (rule.kind == Separation::softmax) {
+      double longest = 0;
+      for (std::int64_t n = 0; n < count; ++n) {
+        const T* pattern = k + scratch.keys[n] * k_row;
+        longest = std::max(longest, static_cast<double>(row_dot(pattern, pattern, D)));
+      }
+      const double lse =
+          static_cast<double>(level.largest) + std::log(static_cast<double>(level.level));
+      return static_cast<T>(half - lse / static_cast<double>(beta) +
+                            std::log(static_cast<double>(count)) / static_cast<double>(beta) +
+                            longest / 2);
+    }
+    double reward = 0;  // P.s - Omega(P)
+    const double alpha = rule.alpha;
+    for (std::int64_t n = 0; n < count; ++n) {
+      const double weight = static_cast<double>(scratch.weights[n]);
+      if (weight != 0) {
+        reward += weight * static_cast<double>(scratch.scores[n]) -
+                  (std::pow(weight, alpha) - weight) / (alpha * (alpha - 1));
+      }
+    }
+    return static_cast<T>(half - reward / static_cast<double>(beta));
   }
 
  private:

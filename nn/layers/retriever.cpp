@@ -4,6 +4,7 @@
 
 #include "autograd/operations.h"
 #include "kernels/common/philox.h"
+#include "nn/diagnostics/observer.h"
 #include "tensor/error.h"
 #include "tensor/functions/association.h"
 #include "tensor/functions/elementwise.h"
@@ -150,6 +151,13 @@ Variable Retriever::forward(const Variable& q, const Variable& k, const Variable
     } else {
       o.weight_dropout = 0.0;
     }
+  }
+  if (is_observed()) {
+    const auto value_of = [](const Variable& x) { return x.defined() ? x.value() : Tensor(); };
+    tell_observer(
+        {{q.value(), k.value(), v.value(), beta().value(), value_of(alpha()), settings.key_lengths,
+          settings.mask, o, settings.random_key, settings.dropout_key},
+         settings.projection});
   }
   return associate(q, k, v, beta(), alpha(), settings);
 }
