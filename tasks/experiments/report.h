@@ -12,9 +12,9 @@
 namespace basin::experiments {
 
 struct Column {
-  std::string title;  ///< a metric's full name
-  std::string unit;   ///< "%", "nats", ...; empty for plain numbers and words
-  int digits = 4;     ///< behind the point in Markdown and HTML; the CSV has full precision
+  std::string title;      ///< a metric's full name
+  std::string unit = {};  ///< "%", "nats", ...; empty for plain numbers and words
+  int digits = 4;         ///< behind the point in Markdown and HTML; the CSV has full precision
 };
 
 /// Absent, a word, a count or a measurement.

@@ -163,7 +163,7 @@ class Results(SweepCase):
                  "degree": {"backbone": "polynomial-hopfield"}, "tolerance": {"update-steps": 3},
                  "dilation": {"window": 2}, "global-tokens": {"window": 2},
                  "random-grain": {"random-keep": 0.5}, "random-draw": {"random-keep": 0.5},
-                 "normalise": {"causal": "no", "window": 2}}
+                 "normalise": {"causal": "no", "window": 2}, "pairs": {"task": "recall"}}
         for name in ("features", "orthogonal", "redraw-every", "feature-map"):
             needs[name] = {"backbone": "random-feature-attention"}
         base = {"task": "copying", "backbone": "attention", "length": 8, "vocabulary": 6, "width": 8,
