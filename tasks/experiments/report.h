@@ -47,14 +47,18 @@ struct Series {
   std::vector<Point> points;
 };
 
-/// A function on a rectangular grid: shades, or contours, or both.
+/// A function at the points of a rectangular grid, the first column at x_low and the last one at
+/// x_high: shades and, where levels are given, contours. At least 2 x 2.
 struct Grid {
   double x_low = 0.0, x_high = 1.0, y_low = 0.0, y_high = 1.0;
   std::int64_t columns = 0, rows = 0;  ///< columns run along x
   std::vector<double> values;          ///< row by row, the first row at y_low
   std::vector<double> contours;        ///< levels to draw a line at; may be empty
   std::string value_label;             ///< with its unit
-  bool categories = false;             ///< values are the numbers of classes, not a quantity
+  /// The values are numbers of classes (0, 1, ...), not a quantity; a value that is NaN stays
+  /// white.
+  bool categories = false;
+  std::vector<std::string> category_names;  ///< for the key; without, value_label and the number
 };
 
 /// A horizontal line, such as chance.

@@ -7,7 +7,10 @@
 
 #include "tensor/error.h"
 #include "tools/report/csv.h"
+#include "tools/report/gnuplot.h"
 #include "tools/report/text_file.h"
+#include "tools/reproduction/figure.h"
+#include "tools/reproduction/html.h"
 #include "tools/reproduction/markdown.h"
 #include "tools/reproduction/tables.h"
 
@@ -43,6 +46,33 @@ void check_report(const Report& report) {
   }
 }
 
+std::string path_of(const std::string& folder, const std::string& name) {
+  return (std::filesystem::path(folder) / name).string();
+}
+
+// Pictures of earlier results must not stand beside these.
+void remove(const std::string& path) {
+  std::error_code code;
+  std::filesystem::remove(path, code);
+  if (code) {
+    throw FileError(fmt::format("{} cannot be removed: {}", path, code.message()));
+  }
+}
+
+Picture drawn(const std::string& folder, const std::string& base,
+              const experiments::Figure& figure) {
+  Picture picture{base + ".gp", base + ".svg", base + ".png", "", ""};
+  report::write_text(path_of(folder, picture.script),
+                     figure_script(figure, picture.svg, picture.png));
+  remove(path_of(folder, picture.svg));
+  remove(path_of(folder, picture.png));
+  picture.problem = report::run_gnuplot(folder, picture.script);
+  if (picture.problem.empty()) {
+    picture.svg_content = report::read_text(path_of(folder, picture.svg));
+  }
+  return picture;
+}
+
 std::string seconds_text(const Record& record) {
   std::string text = report::csv_line({"part", "wall time (s)"});
   for (const auto& [key, seconds] : record.seconds) {
@@ -57,17 +87,30 @@ std::vector<std::string> write_report(const std::string& folder, const Report& r
                                       const Record& record, std::string& problem) {
   check_report(report);
   problem.clear();
+  std::vector<Picture> pictures;
+  std::vector<std::string> drawings;
+  for (const experiments::Figure& figure : report.figures) {
+    pictures.push_back(drawn(folder, fmt::format("{}_{}", record.name, figure.name), figure));
+    const Picture& picture = pictures.back();
+    drawings.push_back(picture.script);
+    if (picture.problem.empty()) {
+      drawings.insert(drawings.end(), {picture.svg, picture.png});
+    } else if (problem.empty()) {
+      problem = picture.problem;
+    }
+  }
   std::vector<std::string> names;
   const auto write = [&](const std::string& name, const std::string& text) {
-    report::write_text((std::filesystem::path(folder) / name).string(), text);
+    report::write_text(path_of(folder, name), text);
     names.push_back(name);
   };
-  std::vector<Picture> pictures(report.figures.size());
+  write(record.name + ".html", html_page(report, record, pictures));
   write(record.name + ".md", markdown_text(report, record, pictures));
   for (std::size_t n = 0; n < report.tables.size(); ++n) {
     write(table_file(record.name, report, n), csv_text(report.tables[n]));
   }
   write(record.name + "_seconds.csv", seconds_text(record));
+  names.insert(names.end(), drawings.begin(), drawings.end());
   return names;
 }
 

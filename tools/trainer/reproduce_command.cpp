@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 
 #include "tasks/experiments/experiment.h"
 #include "tensor/error.h"
 #include "tools/trainer/arguments.h"
 #include "tools/trainer/commands.h"
 #include "tools/trainer/reproduction_runs.h"
+#include "tools/trainer/shell_word.h"
 #include "tools/trainer/usage_error.h"
 #include "tools/trainer/values.h"
 
@@ -42,7 +44,7 @@ const Syntax kSyntax = {
       "on a card; full: as published [short]"},
      {"protocol", "corrected|as-coded",
       "with the mistakes of the published code mended, or with them, for experiments that have "
-      "both [corrected]"},
+      "both; of all those that have them [corrected]"},
      {"seed", "N", "the first seed [0]"},
      {"data", "DIR", "the folder of real data [the variable BASIN_DATA]"},
      {"device", "cpu|cuda|simt|auto",
@@ -52,7 +54,8 @@ const Syntax kSyntax = {
      {"quiet", "", "print nothing but errors"}},
     false};
 
-std::vector<const Experiment*> chosen(const std::vector<std::string>& names) {
+// `all` means those that have the protocol.
+std::vector<const Experiment*> chosen(const std::vector<std::string>& names, bool as_coded) {
   if (names.empty()) {
     wrong_usage("the name of an experiment is missing; 'trainer list experiments' shows them");
   }
@@ -69,8 +72,9 @@ std::vector<const Experiment*> chosen(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     const std::size_t at = read_choice(name, known, "the experiment");
     for (std::size_t n = 0; n + 1 < known.size(); ++n) {
-      if (at == 0 || at == n + 1) {
-        add(experiments::experiments()[n]);
+      const Experiment& experiment = experiments::experiments()[n];
+      if (at == n + 1 || (at == 0 && (!as_coded || !experiment.as_coded.empty()))) {
+        add(experiment);
       }
     }
   }
@@ -125,6 +129,23 @@ GivenSettings read_settings(const Arguments& arguments) {
   return given;
 }
 
+void check_effects(const Arguments& arguments, const ReproductionRequest& request) {
+  const auto any = [&](auto has) {
+    return std::any_of(request.experiments.begin(), request.experiments.end(), has);
+  };
+  if (request.experiments.empty()) {
+    wrong_usage("--protocol as-coded: no experiment has it");
+  }
+  if (arguments.has("data") && !any([](const Experiment* e) { return !e->data.empty(); })) {
+    wrong_usage("--data would have no effect: {} reads no data", arguments.operands().front());
+  }
+  if (request.given.device.value_or(Device::cpu) != Device::cpu &&
+      !any([](const Experiment* e) { return e->uses_device; })) {
+    wrong_usage("--device {} would have no effect: {} runs on the CPU only",
+                basin::name_of(*request.given.device), arguments.operands().front());
+  }
+}
+
 }  // namespace
 
 void reproduce_command(const std::vector<std::string>& words) {
@@ -134,9 +155,10 @@ void reproduce_command(const std::vector<std::string>& words) {
     return;
   }
   ReproductionRequest request;
-  request.experiments = chosen(arguments.operands());
-  request.out = arguments.value("out");
   request.given = read_settings(arguments);
+  request.experiments = chosen(arguments.operands(), request.given.protocol == Protocol::as_coded);
+  check_effects(arguments, request);
+  request.out = arguments.value("out");
   request.overwrite = arguments.has("overwrite");
   request.quiet = arguments.has("quiet");
   if (arguments.has("threads")) {
@@ -144,6 +166,10 @@ void reproduce_command(const std::vector<std::string>& words) {
   } else {
     (void)threads();  // complains about a BASIN_THREADS that cannot be
   }
+  std::vector<std::string> again = {"reproduce"};
+  std::copy_if(words.begin(), words.end(), std::back_inserter(again),
+               [](const std::string& word) { return word != "--overwrite"; });
+  request.go_on = shell_command(again);
   run_reproductions(request);
 }
 

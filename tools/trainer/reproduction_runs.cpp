@@ -8,6 +8,7 @@
 #include "tensor/error.h"
 #include "tools/report/text_file.h"
 #include "tools/reproduction/files.h"
+#include "tools/reproduction/index_page.h"
 #include "tools/reproduction/journal.h"
 #include "tools/reproduction/record.h"
 #include "tools/reproduction/run.h"
@@ -112,12 +113,11 @@ Run prepared(const ReproductionRequest& request, const RunFolder& folder,
   return run;
 }
 
-std::string command_for(const ReproductionRequest& request, const Settings& s,
-                        const std::vector<std::string>& names) {
-  std::vector<std::string> words = {"reproduce"};
-  words.insert(words.end(), names.begin(), names.end());
-  const auto add = [&words](const char* name, const std::string& value) {
-    words.insert(words.end(), {name, value});
+// The command that computes the same elsewhere.
+std::string command_for(const std::string& name, const Settings& s) {
+  std::vector<std::string> words = {"reproduce", name};
+  const auto add = [&words](const char* option, const std::string& value) {
+    words.insert(words.end(), {option, value});
   };
   add("--size", name_of(s.size));
   if (s.protocol != Protocol::corrected) {
@@ -132,7 +132,7 @@ std::string command_for(const ReproductionRequest& request, const Settings& s,
   if (!s.data.empty()) {
     add("--data", s.data);
   }
-  add("--out", request.out);
+  add("--out", "DIR");
   return shell_command(words);
 }
 
@@ -151,7 +151,24 @@ void print_results(const experiments::Report& report) {
   print_now(text + "\n");
 }
 
-void perform(const ReproductionRequest& request, const Run& run) {
+// Results of another version of the program may lack what this one looks for.
+experiments::Report report_of(const Run& run, const Journal& journal,
+                              const reproduction::Record& record) {
+  try {
+    return run.experiment->report(run.settings, journal.results());
+  } catch (const std::exception& error) {
+    if (record.warnings.empty()) {
+      throw;
+    }
+    throw FileError(
+        fmt::format("{} holds results that this version of the program cannot read ({}); "
+                    "--overwrite computes everything anew",
+                    run.path, error.what()));
+  }
+}
+
+// Returns the report.
+experiments::Report perform(const ReproductionRequest& request, const Run& run) {
   const std::string& name = run.experiment->name;
   Journal journal(run.path);
   if (request.overwrite) {
@@ -176,25 +193,94 @@ void perform(const ReproductionRequest& request, const Run& run) {
       reproduction::compute(*run.experiment, run.settings, journal, progress);
     } catch (const Interrupted&) {
       throw Interrupted(fmt::format("interrupted; {} of {} parts of {} are kept; go on with: {}",
-                                    progress.done(), progress.parts(), name,
-                                    command_for(request, run.settings, {name})));
+                                    progress.done(), progress.parts(), name, request.go_on));
     }
   }
   const reproduction::Record record =
-      reproduction::record_of(*run.experiment, journal, command_for(request, run.settings, {name}));
-  const experiments::Report report = run.experiment->report(run.settings, journal.results());
+      reproduction::record_of(*run.experiment, journal, command_for(name, run.settings));
+  const experiments::Report report = report_of(run, journal, record);
   std::string problem;
   const std::vector<std::string> files =
       reproduction::write_report(request.out, report, record, problem);
-  if (request.quiet) {
-    return;
+  if (!request.quiet) {
+    print_results(report);
   }
-  print_results(report);
   say(fmt::format("{}: {} parts, {}; wrote {}/{} and {} more files", name, journal.results().size(),
                   duration_text(record.total_seconds()), request.out, files.front(),
                   files.size() - 1));
   if (!problem.empty()) {
     say(fmt::format("{}: there are no pictures: {}", name, problem));
+  }
+  return report;
+}
+
+// Why the experiment cannot be begun, such as data that are not there; empty if it can. Work of
+// hours must not be in front of that.
+std::string obstacle(const ReproductionRequest& request, const Run& run) {
+  try {
+    if (request.overwrite || !Journal(run.path).is_finished()) {
+      (void)run.experiment->parts(run.settings);
+    }
+    return "";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+void write_index(const RunFolder& folder, const std::vector<reproduction::IndexEntry>& entries) {
+  report::write_text(folder.file("index.html"), reproduction::index_html(entries));
+  report::write_text(folder.file("index.md"), reproduction::index_markdown(entries));
+}
+
+std::string settings_text(const Settings& settings) {
+  return settings.protocol == Protocol::corrected
+             ? name_of(settings.size)
+             : fmt::format("{}, {}", name_of(settings.size), name_of(settings.protocol));
+}
+
+void perform_all(const ReproductionRequest& request, const RunFolder& folder,
+                 const std::vector<Run>& runs) {
+  std::vector<reproduction::IndexEntry> entries;
+  const auto left_out = [&](const reproduction::IndexEntry& entry) {
+    if (!request.quiet) {
+      print_now(fmt::format("{}: LEFT OUT: {}\n", entry.name, entry.problem));
+    }
+  };
+  for (const Run& run : runs) {
+    entries.push_back({run.experiment->name,
+                       run.experiment->question,
+                       settings_text(run.settings),
+                       {},
+                       obstacle(request, run)});
+    if (!entries.back().problem.empty()) {
+      left_out(entries.back());
+    }
+  }
+  std::vector<std::string> failed;
+  for (std::size_t n = 0; n < runs.size(); ++n) {
+    reproduction::IndexEntry& entry = entries[n];
+    if (entry.problem.empty()) {
+      try {
+        entry.verdicts = perform(request, runs[n]).verdicts;
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const std::exception& error) {
+        entry.problem = error.what();
+        left_out(entry);
+      }
+    }
+    if (!entry.problem.empty()) {
+      failed.push_back(entry.name);
+    }
+  }
+  write_index(folder, entries);
+  if (!request.quiet) {
+    print_now(fmt::format("wrote {}/index.html and index.md\n", request.out));
+  }
+  if (!failed.empty()) {
+    throw std::runtime_error(fmt::format("{} of {} experiments could not be done: {}; {} says why",
+                                         failed.size(), runs.size(), fmt::join(failed, ", "),
+                                         folder.file("index.md")));
   }
 }
 
@@ -208,24 +294,8 @@ void run_reproductions(const ReproductionRequest& request) {
   }
   if (runs.size() == 1) {
     perform(request, runs.front());
-    return;
-  }
-  std::vector<std::string> failed;
-  for (const Run& run : runs) {
-    try {
-      perform(request, run);
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const std::exception& error) {
-      failed.push_back(run.experiment->name);
-      if (!request.quiet) {
-        print_now(fmt::format("{}: LEFT OUT: {}\n", run.experiment->name, error.what()));
-      }
-    }
-  }
-  if (!failed.empty()) {
-    throw std::runtime_error(fmt::format("{} of {} experiments could not be done: {}",
-                                         failed.size(), runs.size(), fmt::join(failed, ", ")));
+  } else {
+    perform_all(request, folder, runs);
   }
 }
 

@@ -23,6 +23,7 @@ struct ReproductionRequest {
   std::vector<const experiments::Experiment*> experiments;
   std::string out;
   GivenSettings given;
+  std::string go_on;  ///< the command line that goes on after an interruption
   bool overwrite = false;
   bool quiet = false;
 };
