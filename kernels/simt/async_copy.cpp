@@ -4,6 +4,7 @@
 
 #include "kernels/simt/block.h"
 #include "kernels/simt/messages.h"
+#include "kernels/simt/observer.h"
 
 namespace basin::kernels::simt {
 
@@ -37,6 +38,9 @@ void Block::async_copy(const AsyncCopy& copy, const Location& at) {
   queue.copies[queue.count++] = copy;
   std::memset(copy.target, 0xFF, static_cast<std::size_t>(copy.bytes));
   ++counts_.async_copies;
+  if (g_observer != nullptr) {
+    g_observer->async_copy(copy.target, copy.source, copy.bytes, copy.valid, at);
+  }
 }
 
 void Block::misaligned_access(std::size_t bytes, const Location& at) {

@@ -7,6 +7,7 @@
 
 #include "kernels/common/philox.h"
 #include "kernels/simt/messages.h"
+#include "kernels/simt/observer.h"
 
 namespace basin::kernels::simt {
 
@@ -27,6 +28,12 @@ Index3 unfold(std::int64_t linear, const Index3& extent) {
 std::uint64_t bit_of(int thread) { return std::uint64_t{1} << (thread % 64); }
 
 }  // namespace
+
+Observer* g_observer = nullptr;
+
+bool in_shared_memory(const void* data, std::size_t bytes) {
+  return Block::of_this_thread().in_shared_memory(data, bytes);
+}
 
 Block& Block::of_this_thread() {
   static thread_local std::unique_ptr<Block> block = std::make_unique<Block>();
@@ -90,6 +97,9 @@ std::string Block::run(const Grid& grid, const SimtContext& context, const Kerne
   threadIdx = self().index;
   Fiber::change(main_, self().fiber);
   end_.acquire();
+  if (g_observer != nullptr) {
+    g_observer->end_block();
+  }
   counts_.shared_bytes = static_cast<std::int64_t>(shared_.used());
   return error_.empty() ? "" : "block " + index_text(blockIdx) + ": " + error_;
 }
@@ -263,6 +273,9 @@ void Block::barrier(const Location& at) {
     at_barrier_ = 0;
     ++barrier_generation_;
     ++counts_.block_barriers;
+    if (g_observer != nullptr) {
+      g_observer->block_in_step();
+    }
     for (int word = 0; word * 64 < count_; ++word) {
       const int here = std::min(count_ - word * 64, 64);
       wake(word, ~std::uint64_t{0} >> (64 - here));

@@ -72,6 +72,9 @@ class Block {
   void* static_shared(const void* key, std::size_t bytes, std::size_t alignment,
                       const Location& at);
   void* dynamic_shared() { return shared_.dynamic(); }
+  bool in_shared_memory(const void* data, std::size_t bytes) const {
+    return shared_.holds(data, bytes);
+  }
   void async_copy(const AsyncCopy& copy, const Location& at);
   [[noreturn]] void misaligned_access(std::size_t bytes, const Location& at);
   void async_commit();

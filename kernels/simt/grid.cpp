@@ -8,6 +8,7 @@
 #include "kernels/common/philox.h"
 #include "kernels/simt/block.h"
 #include "kernels/simt/messages.h"
+#include "kernels/simt/observer.h"
 
 namespace basin::kernels::simt {
 
@@ -87,6 +88,9 @@ Status run_grid(const Grid& grid, const SimtContext& context, const KernelCall& 
   }
   const std::int64_t blocks =
       static_cast<std::int64_t>(grid.blocks.x) * grid.blocks.y * grid.blocks.z;
+  if (g_observer != nullptr) {
+    g_observer->begin_launch(grid);
+  }
   std::mutex mutex;
   LaunchCounts counts;
   counts.launches = 1;
@@ -127,7 +131,7 @@ Status run_grid(const Grid& grid, const SimtContext& context, const KernelCall& 
     const std::lock_guard<std::mutex> lock(mutex);
     add(counts, here);
   };
-  if (context.pool == nullptr) {
+  if (context.pool == nullptr || g_observer != nullptr) {
     run_blocks(0, blocks);
   } else {
     // At least some thousand threads a chunk, so that handing it out costs little.

@@ -5,6 +5,7 @@
 
 #include "kernels/simt/block.h"
 #include "kernels/simt/messages.h"
+#include "kernels/simt/observer.h"
 
 namespace basin::kernels::simt {
 
@@ -119,6 +120,9 @@ std::uint64_t Block::collective(Collective what, std::uint32_t mask, std::uint64
     warp.meetings[m] = warp.meetings[--warp.meeting_count];
     complete(number, done);
     ++counts_.warp_collectives;
+    if (g_observer != nullptr) {
+      g_observer->warp_in_step(number, mask);
+    }
     wake(number / 2, std::uint64_t{mask} << (number % 2 * kWarp));
   }
   next_turn();

@@ -17,6 +17,7 @@ struct Command {
 void list_command(const std::vector<std::string>& words);
 void check_command(const std::vector<std::string>& words);
 void time_command(const std::vector<std::string>& words);
+void count_command(const std::vector<std::string>& words);
 void compare_command(const std::vector<std::string>& words);
 void run_command(const std::vector<std::string>& words);
 void operation_command(const std::vector<std::string>& words);

@@ -22,6 +22,7 @@ const std::vector<Command>& commands() {
       {"list", "show kernels, variants, sizes and cases", list_command},
       {"check", "compare kernels with their references", check_command},
       {"time", "measure speed, against what this machine can do", time_command},
+      {"count", "count what the CUDA kernels read and write, without a GPU", count_command},
       {"compare", "put two results of 'time' side by side", compare_command},
       {"run", "run a kernel on arrays from a file", run_command},
       {"operation", "measure a differentiable operation, forward and backward", operation_command},
