@@ -127,6 +127,8 @@ TEST(CudaKernels, AreAllThere) {
       "linear_gelu_forward",
       "lstm_backward",
       "lstm_forward",
+      "random_feature_attention_backward",
+      "random_feature_attention_forward",
       "random_fill",
       "reduce_argmax",
       "reduce_max",
