@@ -349,6 +349,12 @@ std::vector<std::string> set_up(const Settings& settings, const ContextPlan& pla
       "with "
       "how fast it does.");
   remarks.push_back(
+      "Wilson's intervals take models as independent. The softmax arms share their seeds and were "
+      "given "
+      "other betas on purpose, so their pooled share is one of these arms and not of transformers "
+      "in "
+      "general; the table has every arm by itself.");
+  remarks.push_back(
       "Keys that top-k drops count among the keys a row could choose from, with weight 0, so that "
       "regimes of all separations are shares of the same number of keys.");
   return remarks;
