@@ -1,3 +1,6 @@
+#include "tasks/experiments/attention_heads_as_memories/dam_mnist.h"
+#include "tasks/experiments/attention_heads_as_memories/dam_xor.h"
+#include "tasks/experiments/attention_heads_as_memories/planted_facts.h"
 #include "tasks/experiments/experiment.h"
 #include "tasks/experiments/hopfield_from_scratch/attention_identity.h"
 #include "tasks/experiments/hopfield_from_scratch/basins.h"
@@ -26,6 +29,9 @@ const std::vector<Experiment>& experiments() {
       basins_experiment(),
       // attention heads as memories
       regimes(),
+      planted_facts(),
+      dam_xor(),
+      dam_mnist(),
       separations_in_context(),
   };
   return all;
