@@ -252,10 +252,17 @@ nlohmann::json run_part(const PlantedFactsBudget& budget, std::int64_t pairs, do
     if (readers[n].separation == "softmax") {
       dense = errors;
     } else if (readers[n].separation == "sparsemax") {
+      std::int64_t inside = 0;
       std::int64_t worse = 0;
+      std::int64_t worse_outside = 0;
       for (std::size_t q = 0; q < errors.size(); ++q) {
-        worse += errors[q] > dense[q] + 1e-12 ? 1 : 0;
+        const bool is_worse = errors[q] > dense[q] + 1e-12;
+        inside += geometry[q].inside ? 1 : 0;
+        worse += is_worse && geometry[q].inside ? 1 : 0;
+        worse_outside += is_worse && !geometry[q].inside ? 1 : 0;
       }
+      row["inside"] = inside;
+      row["worse_outside"] = worse_outside;
       row["worse_than_dense"] = worse;
     }
     result["readers"].push_back(row);

@@ -98,7 +98,7 @@ TEST(PlantedFacts, TheReportChoosesOnOtherQueriesAndJudgesByCounts) {
   Results changed = smoke_results();
   auto& readers = changed.at("pairs=16/noise=0.1/seed=0").at("readers");
   readers[0]["over_proof"] = 1;
-  readers[1]["worse_than_dense"] = 0;
+  readers[1]["worse_than_dense"] = 1;
   // The least choosing error wins, whatever the error that is reported.
   for (auto& [key, part] : changed) {
     for (auto& row : part.at("readers")) {
@@ -109,6 +109,7 @@ TEST(PlantedFacts, TheReportChoosesOnOtherQueriesAndJudgesByCounts) {
   }
   const Report other = planted_facts().report(settings, changed);
   EXPECT_EQ(other.verdicts[0].judgement, Judgement::contradicted);
+  EXPECT_EQ(other.verdicts[3].judgement, Judgement::contradicted);
   EXPECT_EQ(std::get<double>(other.tables[0].rows[0][3]), 1.0);
   EXPECT_NE(std::get<double>(report.tables[0].rows[0][3]), 1.0);
 }
