@@ -155,6 +155,10 @@ TEST(DamMnist, SmokeRunsFromFilesToVerdicts) {
   }
   EXPECT_EQ(report.tables[0].rows.size(), 5u + 4u);
   ASSERT_EQ(report.figures.size(), 2u + 5u);
+  // Two curves over our settings, and the published one beside them.
+  ASSERT_EQ(report.figures[0].series.size(), 3u);
+  EXPECT_EQ(report.figures[0].series[0].points.size(), 4u);
+  EXPECT_EQ(report.figures[0].series[2].points.size(), 1u);
   const Grid& grid = *report.figures[2].grid;
   EXPECT_EQ(grid.values.size(), static_cast<std::size_t>(grid.rows * grid.columns));
   EXPECT_EQ(grid.columns, 5 * 29 + 1);
