@@ -25,9 +25,10 @@ inline constexpr std::int64_t kMostUpdateSteps = 1 << 20;
 /// (-inf without). steps (B,H,L) or null receives the steps of each query, the read-out included. A
 /// query that sees nothing gives 0.
 /// Variants: 0 best, 1 one query at a time, O(M) scratch, 2 candidate lists for sparsemax and
-/// entmax (retrieval_lists.h), 3 tiles of gathered keys for softmax (retrieval_tiles.h), 4 lists
-/// for softmax over top-k (retrieval_top.h); where one does not apply, variant 1 takes its place.
-/// A GPU has variant 0 alone (retrieval.cu); there an exponent of entmax outside (1, 2] makes NaN.
+/// entmax (retrieval_lists.h), 3 tiles of gathered keys for softmax and polynomial weights
+/// (retrieval_tiles.h), 4 lists for softmax over top-k (retrieval_top.h); where one does not apply,
+/// variant 1 takes its place. A GPU has variant 0 alone (retrieval.cu); there an exponent of entmax
+/// outside (1, 2] makes NaN.
 struct RetrievalForward {
   HeadView q, k, v, out;
   const void* beta;

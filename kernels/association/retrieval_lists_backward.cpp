@@ -6,6 +6,7 @@
 // so that everything but the scores costs what the support does.
 #include <cmath>
 
+#include "kernels/association/head_parts.h"
 #include "kernels/association/retrieval_lists.h"
 #include "kernels/association/row_weights.h"
 #include "kernels/common/dispatch.h"
@@ -38,7 +39,7 @@ struct SupportHead {
   T beta, scale;
   double exponent;
   const T *q, *k, *v, *dout, *blocks, *statistics;
-  T *dq, *dk, *dv;
+  T* dq;
   bool prefix;
 
   SupportHead(const RetrievalBackward& in, std::int64_t head, const T* packed)
@@ -56,8 +57,6 @@ struct SupportHead {
         blocks(packed + head * blocks_of(in.visibility.M) * key_block_size<T>(in.D)),
         statistics(static_cast<const T*>(in.statistics) + head * in.visibility.L * 3),
         dq(in.dq.head<T>(b, h)),
-        dk(in.dk.head<T>(b, h)),
-        dv(in.dv.head<T>(b, h)),
         prefix(in.visibility.is_prefix()) {}
 };
 
@@ -96,8 +95,8 @@ void collect(const SupportHead<T>& head, std::int64_t i, const T* scores, std::i
 }
 
 template <class T>
-void backward_row(const SupportHead<T>& head, std::int64_t i, Support<T>& support, double& dbeta,
-                  double& dalpha) {
+void backward_row(const SupportHead<T>& head, std::int64_t i, const CollectedRows<T>& to,
+                  Support<T>& support, double& dbeta, double& dalpha) {
   const RetrievalBackward& p = head.p;
   const T* q = head.q + i * p.q.row_stride;
   const T* dout = head.dout + i * p.dout.row_stride;
@@ -117,7 +116,7 @@ void backward_row(const SupportHead<T>& head, std::int64_t i, Support<T>& suppor
     const double u = u_of(x);
     const double weight = u * x;
     support.slopes[n] = vector_dot(dout, head.v + j * p.v.row_stride, p.Dv);
-    add_scaled_row(dout, static_cast<T>(weight), p.Dv, head.dv + j * p.dv.row_stride);
+    add_scaled_row(dout, static_cast<T>(weight), p.Dv, to.dv + j * to.dv_row);
     total += u;
     inner += u * static_cast<double>(support.slopes[n]);
     entropy += learns_alpha ? weight * std::log(weight) : 0;
@@ -136,14 +135,16 @@ void backward_row(const SupportHead<T>& head, std::int64_t i, Support<T>& suppor
     }
     const T ds = static_cast<T>(u * (slope - mean));
     add_scaled_row(head.k + j * p.k.row_stride, ds, p.D, dq);
-    add_scaled_row(q, head.beta * ds, p.D, head.dk + j * p.dk.row_stride);
+    add_scaled_row(q, head.beta * ds, p.D, to.dk + j * to.dk_row);
   }
   dbeta += static_cast<double>(vector_dot(q, dq, p.D));
   vector_scale(dq, dq, p.D, head.beta);
 }
 
 template <class T>
-void backward_list_head(const SupportHead<T>& head, T* scratch, double& dbeta, double& dalpha) {
+void backward_list_part(const SupportHead<T>& head, std::int64_t first_query,
+                        std::int64_t end_query, const CollectedRows<T>& to, T* scratch,
+                        double& dbeta, double& dalpha) {
   const RetrievalBackward& p = head.p;
   const Visibility& seen = p.visibility;
   const SupportLayout<T> layout{seen.M};
@@ -151,14 +152,10 @@ void backward_list_head(const SupportHead<T>& head, T* scratch, double& dbeta, d
   T* x = scores + layout.scores();
   T* slopes = x + layout.lists();
   auto* keys = reinterpret_cast<std::int32_t*>(slopes + layout.lists());
-  for (std::int64_t j = 0; j < seen.M; ++j) {
-    std::fill(head.dk + j * p.dk.row_stride, head.dk + j * p.dk.row_stride + p.D, T(0));
-    std::fill(head.dv + j * p.dv.row_stride, head.dv + j * p.dv.row_stride + p.Dv, T(0));
-  }
   dbeta = 0;
   dalpha = 0;
-  for (std::int64_t begin = 0; begin < seen.L; begin += kBlockRows) {
-    const std::int64_t rows = std::min<std::int64_t>(kBlockRows, seen.L - begin);
+  for (std::int64_t begin = first_query; begin < end_query; begin += kBlockRows) {
+    const std::int64_t rows = std::min<std::int64_t>(kBlockRows, end_query - begin);
     Support<T> supports[kBlockRows];
     for (std::int64_t r = 0; r < rows; ++r) {
       supports[r] = {keys + r * seen.M, x + r * seen.M, slopes + r * seen.M, 0};
@@ -183,27 +180,46 @@ void backward_list_head(const SupportHead<T>& head, T* scratch, double& dbeta, d
       }
     }
     for (std::int64_t r = 0; r < rows; ++r) {
-      backward_row(head, begin + r, supports[r], dbeta, dalpha);
+      backward_row(head, begin + r, to, supports[r], dbeta, dalpha);
     }
   }
 }
 
+// Where things lie in the workspace.
+template <class T>
+struct ListsBackwardPlan {
+  HeadParts parts;
+  std::int64_t packed, scratch;
+
+  explicit ListsBackwardPlan(const RetrievalBackward& p)
+      : parts(p, kBlockRows),
+        packed(p.B * p.H * blocks_of(p.visibility.M) * key_block_size<T>(p.D)),
+        scratch(SupportLayout<T>{p.visibility.M}.elements()) {}
+  std::int64_t bytes(int threads) const {
+    return 2 * parts.chunks() * static_cast<std::int64_t>(sizeof(double)) +
+           (packed + parts.elements() + threads * scratch) * static_cast<std::int64_t>(sizeof(T));
+  }
+};
+
 template <class T>
 void lists_backward(const RetrievalBackward& p, const CpuContext& context) {
+  const ListsBackwardPlan<T> plan(p);
+  const HeadParts& parts = plan.parts;
   double* dbeta = static_cast<double*>(p.workspace);
-  double* dalpha = dbeta + p.B * p.H;
-  T* packed = reinterpret_cast<T*>(dalpha + p.B * p.H);
-  T* scratch = packed + p.B * p.H * blocks_of(p.visibility.M) * key_block_size<T>(p.D);
+  double* dalpha = dbeta + parts.chunks();
+  T* packed = reinterpret_cast<T*>(dalpha + parts.chunks());
+  T* memory = packed + plan.packed;
+  T* scratch = memory + parts.elements();
   pack_all_keys(p, context, packed);
-  const SupportLayout<T> layout{p.visibility.M};
-  // A head is one chunk: its dk and dv collect from all its queries, in order.
-  context.pool->run(p.B * p.H, [&](std::int64_t head) {
-    backward_list_head(SupportHead<T>(p, head, packed),
-                       scratch + ThreadPool::thread_index() * layout.elements(), dbeta[head],
-                       dalpha[head]);
+  context.pool->run(parts.chunks(), [&](std::int64_t chunk) {
+    backward_list_part(SupportHead<T>(p, parts.head(chunk), packed), parts.begin(chunk),
+                       parts.end(chunk), start_rows(p, parts, chunk, memory),
+                       scratch + ThreadPool::thread_index() * plan.scratch, dbeta[chunk],
+                       dalpha[chunk]);
   });
-  sum_over_items<T>(p.B, p.H, dbeta, p.dbeta);
-  sum_over_items<T>(p.B, p.H, dalpha, p.dalpha);
+  add_parts_of_heads(p, parts, memory, context);
+  sum_over_parts<T>(parts, dbeta, p.dbeta);
+  sum_over_parts<T>(parts, dalpha, p.dalpha);
 }
 
 void lists_backward_target(const RetrievalBackward& p, const CpuContext& context) {
@@ -214,18 +230,11 @@ void lists_backward_target(const RetrievalBackward& p, const CpuContext& context
   }
 }
 
-template <class T>
-std::int64_t lists_backward_bytes(const RetrievalBackward& p, const CpuContext& context) {
-  const std::int64_t packed = p.B * p.H * blocks_of(p.visibility.M) * key_block_size<T>(p.D);
-  return 2 * p.B * p.H * static_cast<std::int64_t>(sizeof(double)) +
-         (packed + context.pool->threads() * SupportLayout<T>{p.visibility.M}.elements()) *
-             static_cast<std::int64_t>(sizeof(T));
-}
-
 std::int64_t lists_backward_workspace_target(const RetrievalBackward& p,
                                              const CpuContext& context) {
-  return p.dtype == DType::f64 ? lists_backward_bytes<double>(p, context)
-                               : lists_backward_bytes<float>(p, context);
+  const int threads = context.pool->threads();
+  return p.dtype == DType::f64 ? ListsBackwardPlan<double>(p).bytes(threads)
+                               : ListsBackwardPlan<float>(p).bytes(threads);
 }
 
 }  // namespace basin::kernels::HWY_NAMESPACE

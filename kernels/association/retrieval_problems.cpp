@@ -123,6 +123,13 @@ std::vector<Named> larger() {
         p.seen.query_shift = 6;
         p.seen.key_shift = 6;
       });
+  add("random_elements",
+      {.name = "", .B = 2, .H = 1, .L = 100, .M = 290, .D = 8, .Dv = 8, .causal = true},
+      [](RetrievalProblem& p) {
+        p.shape.key_lengths = {290, 171};
+        p.seen.random_key = 7;
+        p.seen.keep_below = keep_bound(0.4);
+      });
   add("top_blocks", {.name = "", .B = 1, .H = 1, .L = 150, .M = 290, .D = 8, .Dv = 8},
       [](RetrievalProblem& p) { p.seen.top_fraction = 0.2; });
   add("no_keys", {.name = "", .B = 1, .H = 2, .L = 3, .M = 0, .D = 4, .Dv = 4},

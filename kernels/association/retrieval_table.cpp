@@ -539,8 +539,8 @@ std::vector<KernelCase> cases(KernelCase (*make)(const Problem&, const CpuContex
 const std::vector<KernelVariant> kVariants = {
     {1, "rows", "the definition, one query at a time, scratch of O(M)"},
     {2, "lists", "sparsemax, entmax: one pass of products that keeps the keys above a bound"},
-    {3, "tiles", "softmax: gathered keys of 64 queries, blocks with a running maximum"},
-    {4, "top", "softmax over top-k: the k-th largest score by bits, then lists"}};
+    {3, "tiles", "softmax, polynomial: gathered keys of 64 queries, blocks with a running maximum"},
+    {4, "top", "softmax over top-k: the k-th largest score by a sample and one pass, then lists"}};
 
 // f32: a score carries 1e-6 of rounding into weights and, over three steps, states.
 const RegisterKernel forward(

@@ -1,8 +1,10 @@
 // For a tile of queries and a block of the keys it may see, with delta = dout.out:
 //   P = exp(beta Q K^T - largest) / level;  dS = P o (dO V^T - delta), 0 where a pair is hidden
+//   polynomial: P = relu(beta Q K^T / largest)^p / level;  dS = p P / S o (dO V^T - delta)
 //   dV += P^T dO;  dK += beta dS^T Q;  dQ += beta dS K
 #include <cmath>
 
+#include "kernels/association/head_parts.h"
 #include "kernels/association/retrieval_tiles.h"
 #include "kernels/common/dispatch.h"
 #include "kernels/simd/targets.h"
@@ -49,7 +51,8 @@ void scatter_rows(const T* from, std::int64_t width, T factor, const std::int32_
 }
 
 template <class T>
-void tile_backward(const RetrievalBackward& p, const VisibleTile& tile, T* scratch, double& dbeta) {
+void tile_backward(const RetrievalBackward& p, const VisibleTile& tile, const CollectedRows<T>& to,
+                   T* scratch, double& dbeta) {
   const TileBackwardLayout<T> layout(p);
   const std::int64_t D = p.D;
   const std::int64_t Dv = p.Dv;
@@ -60,8 +63,6 @@ void tile_backward(const RetrievalBackward& p, const VisibleTile& tile, T* scrat
   };
   const T* k = p.k.head<T>(tile.b, tile.h);
   const T* v = p.v.head<T>(tile.b, tile.h);
-  T* dk = p.dk.head<T>(tile.b, tile.h);
-  T* dv = p.dv.head<T>(tile.b, tile.h);
   const T* q_rows = at_tile(p.q);
   const T* dout_rows = at_tile(p.dout);
   T* dq = at_tile(p.dq);
@@ -93,10 +94,12 @@ void tile_backward(const RetrievalBackward& p, const VisibleTile& tile, T* scrat
         vector_dot(dout_rows + r * p.dout.row_stride, at_tile(p.out) + r * p.out.row_stride, Dv);
     std::fill(dq + r * p.dq.row_stride, dq + r * p.dq.row_stride + D, T(0));
   }
+  const TileWeights<T> rule(p.separation);
+  BlockSight sight;
   const Left<T> q{q_rows, p.q.row_stride, 1};
   const Left<T> dout{dout_rows, p.dout.row_stride, 1};
 
-  const std::int64_t total = tile.list(list);
+  const std::int64_t total = list_keys(tile, list);
   for (std::int64_t n = 0; n < total; n += kTileKeys) {
     const std::int64_t count = std::min(kTileKeys, total - n);
     const std::int32_t* numbers = list + n;
@@ -123,17 +126,12 @@ void tile_backward(const RetrievalBackward& p, const VisibleTile& tile, T* scrat
         std::fill(slope, slope + count, T(0));
         continue;
       }
-      (void)vector_exp_sum(weight, weight, count, statistics[3 * r]);
-      const T share = T(1) / level;
-      for (std::int64_t t = 0; t < count; ++t) {
-        weight[t] *= share;
-        slope[t] = weight[t] * (slope[t] - delta[r]);
-      }
-      SightOfQuery sees(tile, tile.begin + r);
-      for (std::int64_t t = 0; !all && t < count; ++t) {
-        if (!sees(numbers[t])) {
-          weight[t] = 0;
-          slope[t] = 0;
+      rule.weights_and_slopes(weight, slope, count, statistics[3 * r], level, delta[r]);
+      if (!all) {
+        sight.look(tile, tile.begin + r, numbers, count);
+        for (std::int64_t t = 0; t < count; ++t) {
+          weight[t] = sight.sees[t] != 0 ? weight[t] : T(0);
+          slope[t] = sight.sees[t] != 0 ? slope[t] : T(0);
         }
       }
     }
@@ -145,24 +143,24 @@ void tile_backward(const RetrievalBackward& p, const VisibleTile& tile, T* scrat
     }
     for (std::int64_t r = 0; unfit.count > 0 && r < rows; ++r) {
       const T* slope = slopes + r * kTileKeys;
-      T* to = dq + r * p.dq.row_stride;
+      T* row = dq + r * p.dq.row_stride;
       if (!unfit.seen_by(tile, tile.begin + r, numbers)) {
-        product(1, D, count, Left<T>{slope, kTileKeys, 1}, packed_keys, to, D, accumulate);
+        product(1, D, count, Left<T>{slope, kTileKeys, 1}, packed_keys, row, D, accumulate);
         continue;
       }
       for (std::int64_t t = 0; t < count; ++t) {
         if (tile.sees(tile.begin + r, numbers[t])) {
-          add_to_row(key_rows.row(t), slope[t], D, to);
+          add_to_row(key_rows.row(t), slope[t], D, row);
         }
       }
     }
     if (all || queries_clean) {
       product(count, D, rows, Left<T>{slopes, 1, kTileKeys}, Packed<T>::of(queries, rows), sums, D,
               Update<T>{T(1), T(0)});
-      scatter_rows(sums, D, beta, numbers, count, dk, p.dk.row_stride);
+      scatter_rows(sums, D, beta, numbers, count, to.dk, to.dk_row);
       product(count, Dv, rows, Left<T>{weights, 1, kTileKeys}, Packed<T>::of(douts, rows), sums, Dv,
               Update<T>{T(1), T(0)});
-      scatter_rows(sums, Dv, T(1), numbers, count, dv, p.dv.row_stride);
+      scatter_rows(sums, Dv, T(1), numbers, count, to.dv, to.dv_row);
       continue;
     }
     // A query that is not finite must not reach keys that it does not see, not even times 0.
@@ -170,9 +168,9 @@ void tile_backward(const RetrievalBackward& p, const VisibleTile& tile, T* scrat
       for (std::int64_t t = 0; t < count; ++t) {
         if (tile.sees(tile.begin + r, numbers[t])) {
           add_to_row(q_rows + r * p.q.row_stride, beta * slopes[r * kTileKeys + t], D,
-                     dk + numbers[t] * p.dk.row_stride);
+                     to.dk + numbers[t] * to.dk_row);
           add_to_row(dout_rows + r * p.dout.row_stride, weights[r * kTileKeys + t], Dv,
-                     dv + numbers[t] * p.dv.row_stride);
+                     to.dv + numbers[t] * to.dv_row);
         }
       }
     }
@@ -184,29 +182,40 @@ void tile_backward(const RetrievalBackward& p, const VisibleTile& tile, T* scrat
   }
 }
 
+// Where things lie in the workspace.
+template <class T>
+struct TilesBackwardPlan {
+  HeadParts parts;
+  std::int64_t scratch;
+
+  explicit TilesBackwardPlan(const RetrievalBackward& p)
+      : parts(p, kTileRows), scratch(TileBackwardLayout<T>(p).elements()) {}
+  std::int64_t bytes(int threads) const {
+    return parts.chunks() * static_cast<std::int64_t>(sizeof(double)) +
+           (parts.elements() + threads * scratch) * static_cast<std::int64_t>(sizeof(T));
+  }
+};
+
 template <class T>
 void tiles_backward(const RetrievalBackward& p, const CpuContext& context) {
-  const Visibility& seen = p.visibility;
+  const TilesBackwardPlan<T> plan(p);
+  const HeadParts& parts = plan.parts;
   double* dbeta = static_cast<double*>(p.workspace);
-  T* scratch = reinterpret_cast<T*>(dbeta + p.B * p.H);
-  const std::int64_t elements = TileBackwardLayout<T>(p).elements();
-  // A head is one chunk: its dk and dv collect from all its tiles, in order.
-  context.pool->run(p.B * p.H, [&](std::int64_t head) {
-    const std::int64_t b = head / p.H;
-    const std::int64_t h = head % p.H;
-    for (std::int64_t j = 0; j < seen.M; ++j) {
-      T* dk = p.dk.head<T>(b, h) + j * p.dk.row_stride;
-      T* dv = p.dv.head<T>(b, h) + j * p.dv.row_stride;
-      std::fill(dk, dk + p.D, T(0));
-      std::fill(dv, dv + p.Dv, T(0));
-    }
-    dbeta[head] = 0;
-    for (std::int64_t begin = 0; begin < seen.L; begin += kTileRows) {
-      tile_backward(p, VisibleTile{seen, b, h, begin, std::min(begin + kTileRows, seen.L)},
-                    scratch + ThreadPool::thread_index() * elements, dbeta[head]);
+  T* memory = reinterpret_cast<T*>(dbeta + parts.chunks());
+  T* scratch = memory + parts.elements();
+  context.pool->run(parts.chunks(), [&](std::int64_t chunk) {
+    const std::int64_t b = parts.head(chunk) / p.H;
+    const std::int64_t h = parts.head(chunk) % p.H;
+    const CollectedRows<T> to = start_rows(p, parts, chunk, memory);
+    dbeta[chunk] = 0;
+    const std::int64_t last = parts.end(chunk);
+    for (std::int64_t begin = parts.begin(chunk); begin < last; begin += kTileRows) {
+      tile_backward(p, VisibleTile{p.visibility, b, h, begin, std::min(begin + kTileRows, last)},
+                    to, scratch + ThreadPool::thread_index() * plan.scratch, dbeta[chunk]);
     }
   });
-  sum_over_items<T>(p.B, p.H, dbeta, p.dbeta);
+  add_parts_of_heads(p, parts, memory, context);
+  sum_over_parts<T>(parts, dbeta, p.dbeta);
   for (std::int64_t h = 0; p.dalpha != nullptr && h < p.H; ++h) {
     static_cast<T*>(p.dalpha)[h] = 0;
   }
@@ -222,10 +231,9 @@ void tiles_backward_target(const RetrievalBackward& p, const CpuContext& context
 
 std::int64_t tiles_backward_workspace_target(const RetrievalBackward& p,
                                              const CpuContext& context) {
-  const std::int64_t elements = p.dtype == DType::f64 ? TileBackwardLayout<double>(p).elements()
-                                                      : TileBackwardLayout<float>(p).elements();
-  return p.B * p.H * static_cast<std::int64_t>(sizeof(double)) +
-         context.pool->threads() * elements * static_cast<std::int64_t>(size_of(p.dtype));
+  const int threads = context.pool->threads();
+  return p.dtype == DType::f64 ? TilesBackwardPlan<double>(p).bytes(threads)
+                               : TilesBackwardPlan<float>(p).bytes(threads);
 }
 
 }  // namespace basin::kernels::HWY_NAMESPACE

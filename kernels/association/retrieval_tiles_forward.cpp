@@ -49,9 +49,11 @@ void tile_forward(const RetrievalForward& p, const VisibleTile& tile, T* scratch
   std::fill(maximum, maximum + rows, -std::numeric_limits<T>::infinity());
   std::fill(sum, sum + rows, T(0));
   std::fill(out, out + rows * Dv, T(0));
+  const TileWeights<T> weights(p.separation);
+  BlockSight sight;
   const Left<T> q{p.q.head<T>(tile.b, tile.h) + tile.begin * p.q.row_stride, p.q.row_stride, 1};
 
-  const std::int64_t total = tile.list(list);
+  const std::int64_t total = list_keys(tile, list);
   for (std::int64_t n = 0; n < total; n += kTileKeys) {
     const std::int64_t count = std::min(kTileKeys, total - n);
     const std::int32_t* numbers = list + n;
@@ -71,11 +73,11 @@ void tile_forward(const RetrievalForward& p, const VisibleTile& tile, T* scratch
       for (std::int64_t g = 0; g < group; ++g) {
         T* row = scores + g * kTileKeys;
         std::int64_t visible = count;
-        SightOfQuery sees(tile, tile.begin + r + g);
-        for (std::int64_t t = 0; !all && t < count; ++t) {
-          if (!sees(numbers[t])) {
-            row[t] = -std::numeric_limits<T>::infinity();
-            --visible;
+        if (!all) {
+          sight.look(tile, tile.begin + r + g, numbers, count);
+          visible = sight.visible;
+          for (std::int64_t t = 0; t < count; ++t) {
+            row[t] = sight.sees[t] != 0 ? row[t] : -std::numeric_limits<T>::infinity();
           }
         }
         if (visible == 0) {
@@ -84,8 +86,8 @@ void tile_forward(const RetrievalForward& p, const VisibleTile& tile, T* scratch
         }
         const T old = maximum[r + g];
         const T top = std::max(old, vector_max(row, count));
-        const T added = vector_exp_sum(row, row, count, top);
-        const T keep = old == top ? T(1) : exp_of(old - top);
+        const T added = weights.weigh(row, count, top);
+        const T keep = weights.shrink(old, top);
         if (keep != T(1)) {
           vector_scale(out + (r + g) * Dv, out + (r + g) * Dv, Dv, keep);
         }
@@ -121,6 +123,7 @@ void tile_forward(const RetrievalForward& p, const VisibleTile& tile, T* scratch
     if (sum[r] == T(0)) {
       std::fill(to, to + Dv, T(0));
     } else {
+      sum[r] = weights.level(sum[r], maximum[r]);
       vector_scale(out + r * Dv, to, Dv, T(1) / sum[r]);
     }
     T* statistics = static_cast<T*>(p.statistics) + 3 * (at + r);

@@ -1,7 +1,7 @@
-// Variant 4 of retrieval: softmax over the keys with the largest scores. The scores of a group of
-// queries are stored, the k-th largest of each row is found by halving the range of possible
-// numbers, and what is kept goes through a list, which is all that the read-out and the gradients
-// cost.
+// Variant 4 of retrieval: softmax over the keys with the largest scores. The scores of a tile of
+// queries are stored, the k-th largest of each row is found from a sample and one pass
+// (simd/select-inl.h), and what is kept goes through a list, which is all that the read-out and the
+// gradients cost.
 #pragma once
 
 #include "kernels/association/retrieval.h"

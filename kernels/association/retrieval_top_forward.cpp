@@ -12,30 +12,37 @@ HWY_BEFORE_NAMESPACE();
 namespace basin::kernels::HWY_NAMESPACE {
 
 template <class T>
-void top_forward_group(const TopHead<T, RetrievalForward>& head, std::int64_t begin,
-                       TopScratch<T>& scratch) {
+void top_forward_tile(const TopHead<T, RetrievalForward>& head, std::int64_t begin,
+                      std::int64_t end, T* scratch) {
   const RetrievalForward& p = head.p;
-  const Visibility& seen = p.visibility;
-  const std::int64_t rows = std::min<std::int64_t>(kBlockRows, seen.L - begin);
-  const KeyRange range = score_group(head, begin, rows, scratch.scores);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int64_t i = begin + r;
-    scratch.start();
-    TopRow<T>& row = scratch.row;
-    keep_top(head, i, range, scratch.scores + r * (seen.M + kKeysOfBlock), row, scratch.spare);
-    T* out = p.out.head<T>(head.b, head.h) + i * p.out.row_stride;
-    std::fill(out, out + p.Dv, T(0));
-    for (std::int64_t n = 0; n < row.count; ++n) {
-      add_times(head.v + row.keys[n] * p.v.row_stride, row.weights[n], p.Dv, out);
+  TopTile<T, RetrievalForward> tile(head, begin, end, scratch);
+  const auto out = [&](std::int64_t r) {
+    return p.out.head<T>(head.b, head.h) + (begin + r) * p.out.row_stride;
+  };
+  T sums[kTopQueries] = {};
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    std::fill_n(out(r), p.Dv, T(0));
+  }
+  // All queries of the tile read the values of a block while they are in a near cache.
+  for (std::int64_t block = tile.first; block < tile.end; block += kKeysOfBlock) {
+    const T* values = head.v + block * p.v.row_stride;
+    for (std::int64_t r = 0; r < tile.rows; ++r) {
+      const KeptKeys<T> list = tile.keep(r, block);
+      if (list.count > 0) {
+        sums[r] += vector_exp_sum(list.weights, list.weights, list.count, tile.row[r].largest);
+        add_list(list.weights_of(values, p.v.row_stride), p.Dv, out(r));
+      }
     }
-    if (row.count > 0) {
-      vector_scale(out, out, p.Dv, T(1) / row.sum);
+  }
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    if (sums[r] != T(0)) {
+      vector_scale(out(r), out(r), p.Dv, T(1) / sums[r]);
     }
-    const std::int64_t at = (head.b * p.H + head.h) * seen.L + i;
+    const std::int64_t at = (head.b * p.H + head.h) * p.visibility.L + begin + r;
     T* statistics = static_cast<T*>(p.statistics) + 3 * at;
-    statistics[0] = row.largest;
-    statistics[1] = row.sum;
-    statistics[2] = row.threshold;
+    statistics[0] = tile.row[r].largest;
+    statistics[1] = sums[r];
+    statistics[2] = tile.row[r].threshold;
     if (p.steps != nullptr) {
       p.steps[at] = 1;
     }
@@ -48,12 +55,12 @@ void top_forward(const RetrievalForward& p, const CpuContext& context) {
   T* packed = static_cast<T*>(p.workspace);
   T* memory = packed + p.B * p.H * blocks_of(seen.M) * key_block_size<T>(p.D);
   pack_all_keys(p, context, packed);
-  const std::int64_t groups = (seen.L + kBlockRows - 1) / kBlockRows;
-  context.pool->run(p.B * p.H * groups, [&](std::int64_t chunk) {
-    const TopHead<T, RetrievalForward> head(p, chunk / groups, packed);
-    TopScratch<T> scratch(memory + ThreadPool::thread_index() * TopLayout<T>{seen.M}.elements(),
-                          seen.M);
-    top_forward_group(head, (groups - 1 - chunk % groups) * kBlockRows, scratch);
+  const std::int64_t tiles = (seen.L + kTopQueries - 1) / kTopQueries;
+  context.pool->run(p.B * p.H * tiles, [&](std::int64_t chunk) {
+    const TopHead<T, RetrievalForward> head(p, chunk / tiles, packed);
+    const std::int64_t begin = (tiles - 1 - chunk % tiles) * kTopQueries;
+    top_forward_tile(head, begin, std::min(begin + kTopQueries, seen.L),
+                     memory + ThreadPool::thread_index() * TopLayout<T>{seen.M}.elements());
   });
 }
 

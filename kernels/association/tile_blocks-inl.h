@@ -6,10 +6,14 @@
 #define BASIN_KERNELS_ASSOCIATION_TILE_BLOCKS_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/association/tile_weights-inl.h"
 #include "kernels/association/visible_tile.h"
+#include "kernels/simd/philox-inl.h"
 #include "kernels/simd/product-inl.h"
 #include "kernels/simd/rows-inl.h"
 
@@ -32,6 +36,12 @@ struct GatheredRows {
       return;
     }
     for (std::int64_t n = 0; n < count; ++n) {
+      // Rows far from each other come from a far cache, and no hardware foresees the next.
+      constexpr std::int64_t kAhead = 6;
+      const T* later = x + numbers[std::min(n + kAhead, count - 1)] * x_row;
+      for (std::int64_t c = 0; c < width; c += 64 / static_cast<std::int64_t>(sizeof(T))) {
+        hwy::Prefetch(later + c);
+      }
       const T* from = x + numbers[n] * x_row;
       for (std::int64_t c = 0; c < width; ++c) {
         copy[n * width + c] = from[c];
@@ -90,6 +100,81 @@ struct UnfitRows {
       }
     }
     return false;
+  }
+};
+
+/// The draws of query i for `count` neighbouring keys, as Visibility::drawn() takes them where each
+/// key has its own.
+class DrawsOfKeys {
+ public:
+  DrawsOfKeys(const VisibleTile& tile, std::int64_t i, std::int64_t first, std::int64_t count)
+      : bound_(static_cast<std::uint32_t>(tile.seen.keep_below)),  // below 2^32: it is random
+        words_(drawn_ + (first & 3)) {
+    const std::uint64_t row = static_cast<std::uint64_t>(i >> tile.seen.query_shift) << 32;
+    philox_row(tile.seen.random_key, row | static_cast<std::uint64_t>(first >> 2),
+               (static_cast<std::uint64_t>(tile.b) << 32) | static_cast<std::uint64_t>(tile.h),
+               ((first & 3) + count + 3) >> 2, drawn_);
+  }
+  DrawsOfKeys(const DrawsOfKeys&) = delete;
+  DrawsOfKeys& operator=(const DrawsOfKeys&) = delete;
+
+  bool operator[](std::int64_t t) const { return words_[t] < bound_; }
+
+ private:
+  std::uint32_t bound_;
+  std::uint32_t drawn_[kTileKeys + 8 + kPhiloxExcess];
+  const std::uint32_t* words_;
+};
+
+/// VisibleTile::list().
+inline std::int64_t list_keys(const VisibleTile& tile, std::int32_t* keys) {
+  const Visibility& seen = tile.seen;
+  if (!tile.shares_draws() || seen.key_shift != 0 || seen.has_window()) {
+    return tile.list(keys);
+  }
+  const std::int64_t last = seen.prefix(tile.b, tile.end - 1);
+  std::int64_t count = 0;
+  for (std::int64_t first = 0; first < last; first += kTileKeys) {
+    const std::int64_t block = std::min(kTileKeys, last - first);
+    const DrawsOfKeys drawn(tile, tile.begin, first, block);
+    for (std::int64_t t = 0; t < block; ++t) {
+      keys[count] = static_cast<std::int32_t>(first + t);
+      count += drawn[t] ? 1 : 0;
+    }
+  }
+  return count;
+}
+
+/// Which keys of a block a query of the tile sees.
+struct BlockSight {
+  std::uint8_t sees[kTileKeys];
+  std::int64_t visible = 0;
+
+  void look(const VisibleTile& tile, std::int64_t i, const std::int32_t* numbers,
+            std::int64_t count) {
+    const Visibility& seen = tile.seen;
+    visible = 0;
+    const bool neighbours = numbers[count - 1] - numbers[0] == count - 1;
+    const bool only_draws = !seen.has_window() && seen.mask == nullptr && seen.key_shift == 0 &&
+                            seen.is_random() && !tile.shares_draws();
+    if (!neighbours || !only_draws) {
+      SightOfQuery sight(tile, i);
+      for (std::int64_t t = 0; t < count; ++t) {
+        sees[t] = sight(numbers[t]) ? 1 : 0;
+        visible += sees[t];
+      }
+      return;
+    }
+    const DrawsOfKeys drawn(tile, i, numbers[0], count);
+    const std::int64_t end =
+        std::clamp<std::int64_t>(seen.prefix(tile.b, i) - numbers[0], 0, count);
+    std::int32_t found = 0;
+    for (std::int64_t t = 0; t < end; ++t) {
+      sees[t] = drawn[t] ? 1 : 0;
+      found += sees[t];
+    }
+    std::fill(sees + end, sees + count, std::uint8_t{0});
+    visible = found;
   }
 };
 

@@ -1,5 +1,5 @@
-// The kept keys of a group of queries, and their weights. Both directions find them in the same way
-// from the same products, so that they agree to the bit. Included once per target.
+// The scores of a tile of queries and the least that each keeps. Both directions find them in the
+// same way from the same products, so that they agree to the bit. Included once per target.
 #if defined(BASIN_KERNELS_ASSOCIATION_TOP_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef BASIN_KERNELS_ASSOCIATION_TOP_ROWS_INL_H_
 #undef BASIN_KERNELS_ASSOCIATION_TOP_ROWS_INL_H_
@@ -7,72 +7,29 @@
 #define BASIN_KERNELS_ASSOCIATION_TOP_ROWS_INL_H_
 #endif
 
-#include <bit>
 #include <limits>
-#include <type_traits>
 
 #include "kernels/association/key_blocks-inl.h"
+#include "kernels/association/list_sums-inl.h"
+#include "kernels/simd/select-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace basin::kernels::HWY_NAMESPACE {
 
-/// The scratch of a thread, in elements; ordered numbers and indices have the size of one.
+constexpr std::int64_t kTopQueries = 2 * kBlockRows;  // of a tile
+
+/// The scratch of a thread, in elements; numbers of keys have the size of one.
 template <class T>
 struct TopLayout {
   std::int64_t M;
-  std::int64_t scores() const { return kBlockRows * (M + kKeysOfBlock); }
-  std::int64_t elements() const { return scores() + 4 * M; }
+  std::int64_t row() const { return blocks_of(M) * kKeysOfBlock; }
+  std::int64_t scores() const { return kTopQueries * row(); }
+  std::int64_t spare() const { return row() + 2 * kLanesOf<T>; }
+  /// Of a block: numbers, scores and slopes of the keys that one query keeps.
+  static constexpr std::int64_t list() { return kKeysOfBlock + kLanesOf<T>; }
+  static constexpr std::int64_t lists() { return 3 * kTopQueries * list(); }
+  std::int64_t elements() const { return scores() + spare() + lists(); }
 };
-
-/// A number whose order as an unsigned integer is that of x; not for NaN.
-template <class T>
-HWY_INLINE auto ordered(T x) {
-  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  constexpr Bits kSign = Bits{1} << (8 * sizeof(T) - 1);
-  const Bits bits = std::bit_cast<Bits>(x);
-  return (bits & kSign) != 0 ? static_cast<Bits>(~bits) : static_cast<Bits>(bits | kSign);
-}
-template <class T, class Bits>
-T from_ordered(Bits bits) {
-  constexpr Bits kSign = Bits{1} << (8 * sizeof(T) - 1);
-  return std::bit_cast<T>((bits & kSign) != 0 ? static_cast<Bits>(bits & ~kSign)
-                                              : static_cast<Bits>(~bits));
-}
-
-/// The k-th largest of `count` >= k >= 1 numbers: bit by bit, the largest bound that at least k of
-/// them reach. `keys` is scratch.
-template <class T, class Bits>
-T kth_largest(const T* x, std::int64_t count, std::int64_t k, Bits* keys) {
-  for (std::int64_t j = 0; j < count; ++j) {
-    keys[j] = ordered(x[j]);
-  }
-  Bits bound = 0;
-  for (int bit = 8 * static_cast<int>(sizeof(T)) - 1; bit >= 0; --bit) {
-    const Bits candidate = bound | (Bits{1} << bit);
-    std::int64_t reach = 0;
-    constexpr std::int64_t kPiece = 4096;  // so that a piece is counted in 32 bits
-    for (std::int64_t begin = 0; begin < count; begin += kPiece) {
-      const std::int64_t end = std::min(begin + kPiece, count);
-      std::uint32_t found = 0;
-      for (std::int64_t j = begin; j < end; ++j) {
-        found += keys[j] >= candidate ? 1u : 0u;
-      }
-      reach += found;
-    }
-    if (reach >= k) {
-      bound = candidate;
-      if (reach == k) {
-        // The least of those that reach it is the answer: later bits only narrow it down.
-        Bits least = ~Bits{0};
-        for (std::int64_t j = 0; j < count; ++j) {
-          least = keys[j] >= candidate && keys[j] < least ? keys[j] : least;
-        }
-        return from_ordered<T>(least);
-      }
-    }
-  }
-  return from_ordered<T>(bound);
-}
 
 /// One head in either direction.
 template <class T, class P>
@@ -98,88 +55,135 @@ struct TopHead {
   }
 };
 
-/// What one query keeps.
+/// The keys of a block that one query keeps, by number within the block.
 template <class T>
-struct TopRow {
-  std::int32_t* keys;
+struct KeptKeys {
+  IndexOf<T>* numbers;
   T* weights;
-  std::int64_t count = 0;
-  T largest = -std::numeric_limits<T>::infinity();
-  T sum = 0;
-  T threshold = -std::numeric_limits<T>::infinity();
+  T* slopes;
+  std::int64_t count;
+
+  RowList<T> weights_of(const T* rows, std::int64_t stride) const {
+    return {rows, stride, numbers, weights, count};
+  }
+  RowList<T> slopes_of(const T* rows, std::int64_t stride) const {
+    return {rows, stride, numbers, slopes, count};
+  }
 };
 
-/// scores (rows, M + kKeysOfBlock) of queries begin ...; returns their range of keys.
-template <class T, class P>
-KeyRange score_group(const TopHead<T, P>& head, std::int64_t begin, std::int64_t rows, T* scores) {
-  const P& p = head.p;
-  const KeyRange range = keys_of_queries(p.visibility, head.b, begin, begin + rows);
-  const Left<T> q{head.q + begin * p.q.row_stride, p.q.row_stride, 1};
-  const std::int64_t stride = p.visibility.M + kKeysOfBlock;
-  for (std::int64_t n = range.begin / kKeysOfBlock; n * kKeysOfBlock < range.end; ++n) {
-    const std::int64_t first = n * kKeysOfBlock;
-    product(rows, std::min(kKeysOfBlock, range.end - first), p.D, q,
-            Packed<T>::of(head.blocks + n * key_block_size<T>(p.D), p.D), scores + first, stride,
-            Update<T>{head.beta, T(0)});
-  }
-  return range;
-}
+/// What is known of one query of a tile.
+template <class T>
+struct TopRow {
+  T largest = -std::numeric_limits<T>::infinity();
+  T threshold = -std::numeric_limits<T>::infinity();  ///< as in the statistics
+};
 
-/// The kept keys of query i, from its scores, with weights e^(s - largest). `spare` has room for 2
-/// M.
+/// The queries begin ... begin + rows - 1: scores by whole blocks of keys first ... end - 1, where
+/// a hidden key has -inf.
 template <class T, class P>
-void keep_top(const TopHead<T, P>& head, std::int64_t i, const KeyRange& range, const T* scores,
-              TopRow<T>& row, T* spare) {
-  const Visibility& seen = head.p.visibility;
-  T* visible = spare;
-  std::int64_t count = 0;
-  const std::int64_t end = std::min(range.end, seen.prefix(head.b, i));
-  bool is_number = true;
-  for (std::int64_t j = range.begin; j < end; ++j) {
-    if (head.prefix || seen.keep(head.b, head.h, i, j)) {
-      visible[count] = scores[j];
-      row.keys[count++] = static_cast<std::int32_t>(j);
-      is_number = is_number && scores[j] == scores[j];
+struct TopTile {
+  const TopHead<T, P>& head;
+  std::int64_t begin, rows, first, end;
+  T* scores;
+  T* spare;
+  T* lists;
+  TopRow<T> row[kTopQueries];
+
+  TopTile(const TopHead<T, P>& in, std::int64_t from, std::int64_t to, T* scratch)
+      : head(in), begin(from), rows(to - from) {
+    const TopLayout<T> layout{head.p.visibility.M};
+    scores = scratch;
+    spare = scores + layout.scores();
+    lists = spare + layout.spare();
+    const KeyRange range = keys_of_queries(head.p.visibility, head.b, from, to);
+    first = range.begin / kKeysOfBlock * kKeysOfBlock;
+    end = std::max(first, range.end);
+    score();
+    for (std::int64_t r = 0; r < rows; ++r) {
+      row[r] = decide(scores_of(r), hide(begin + r, scores_of(r)));
     }
   }
-  const std::int64_t wanted = seen.top_count(head.b);
-  if (is_number && wanted < count) {
-    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-    row.threshold = kth_largest(visible, count, wanted, reinterpret_cast<Bits*>(spare + seen.M));
-  }
-  row.count = 0;
-  for (std::int64_t n = 0; n < count; ++n) {
-    row.weights[row.count] = visible[n];
-    row.keys[row.count] = row.keys[n];
-    row.count += visible[n] < row.threshold ? 0 : 1;
-  }
-  if (row.count > 0) {
-    row.largest = vector_max(row.weights, row.count);
-    row.sum = vector_exp_sum(row.weights, row.weights, row.count, row.largest);
-  }
-}
 
-template <class T>
-HWY_INLINE void add_times(const T* x, T factor, std::int64_t width, T* to) {
-  for (std::int64_t c = 0; c < width; ++c) {
-    to[c] += factor * x[c];
+  std::int64_t blocks_end() const { return first + blocks_of(end - first) * kKeysOfBlock; }
+  T* scores_of(std::int64_t r) const {
+    return scores + r * TopLayout<T>{head.p.visibility.M}.row();
   }
-}
 
-/// Where the parts of a thread's scratch lie.
-template <class T>
-struct TopScratch {
-  T* scores;
-  TopRow<T> row;
-  T* spare;
-
-  TopScratch(T* data, std::int64_t M) : scores(data) {
-    const TopLayout<T> layout{M};
-    row.weights = data + layout.scores();
-    row.keys = reinterpret_cast<std::int32_t*>(row.weights + M);
-    spare = row.weights + 2 * M;
+  KeptKeys<T> list_of(std::int64_t r) const {
+    constexpr std::int64_t size = TopLayout<T>::list();
+    T* at = lists + 3 * r * size;
+    return {reinterpret_cast<IndexOf<T>*>(at), at + size, at + 2 * size, 0};
   }
-  void start() { row = TopRow<T>{row.keys, row.weights}; }
+
+  /// The keys of one block that query r keeps, with their scores for weights.
+  KeptKeys<T> keep(std::int64_t r, std::int64_t block) const {
+    const hn::ScalableTag<T> d;
+    const hn::RebindToSigned<decltype(d)> di;
+    // A key of score -inf has weight 0; NaN is kept.
+    const auto least = hn::Set(d, std::max(row[r].threshold, std::numeric_limits<T>::lowest()));
+    const T* from = scores_of(r) + block;
+    KeptKeys<T> list = list_of(r);
+    for (std::int64_t j = 0; j < kKeysOfBlock; j += kLanesOf<T>) {
+      const auto value = hn::LoadU(d, from + j);
+      const auto mask = hn::Not(hn::Lt(value, least));
+      hn::StoreU(hn::Compress(value, mask), d, list.weights + list.count);
+      hn::StoreU(hn::Compress(hn::Iota(di, static_cast<IndexOf<T>>(j)), hn::RebindMask(di, mask)),
+                 di, list.numbers + list.count);
+      list.count += static_cast<std::int64_t>(hn::CountTrue(d, mask));
+    }
+    return list;
+  }
+
+ private:
+  void score() {
+    const P& p = head.p;
+    const Left<T> q{head.q + begin * p.q.row_stride, p.q.row_stride, 1};
+    for (std::int64_t at = first; at < end; at += kKeysOfBlock) {
+      product(rows, std::min(kKeysOfBlock, end - at), p.D, q,
+              Packed<T>::of(head.blocks + at / kKeysOfBlock * key_block_size<T>(p.D), p.D),
+              scores + at, TopLayout<T>{p.visibility.M}.row(), Update<T>{head.beta, T(0)});
+    }
+  }
+
+  /// Gives hidden keys -inf; returns how many are visible.
+  std::int64_t hide(std::int64_t i, T* x) const {
+    constexpr T hidden = -std::numeric_limits<T>::infinity();
+    const Visibility& seen = head.p.visibility;
+    const std::int64_t last = std::clamp(seen.prefix(head.b, i), first, end);
+    std::fill(x + last, x + blocks_end(), hidden);
+    if (head.prefix) {
+      return last - first;
+    }
+    std::int64_t visible = 0;
+    DrawsOfQuery drawn(seen, head.b, head.h, i);
+    for (std::int64_t j = first; j < last; ++j) {
+      if (seen.in_window(i, j) && seen.in_mask(head.b, head.h, i, j) && drawn(j)) {
+        ++visible;
+      } else {
+        x[j] = hidden;
+      }
+    }
+    return visible;
+  }
+
+  TopRow<T> decide(const T* x, std::int64_t visible) const {
+    const hn::ScalableTag<T> d;
+    TopRow<T> found;
+    const std::int64_t count = blocks_end() - first;
+    auto most = hn::Set(d, found.largest);
+    auto not_numbers = hn::Zero(d);
+    for (std::int64_t j = 0; j < count; j += kLanesOf<T>) {
+      const auto value = hn::LoadU(d, x + first + j);
+      most = hn::Max(most, value);
+      not_numbers = hn::Or(not_numbers, hn::VecFromMask(d, hn::IsNaN(value)));
+    }
+    found.largest = hn::GetLane(hn::MaxOfLanes(d, most));
+    const std::int64_t wanted = head.p.visibility.top_count(head.b);
+    if (wanted < visible && hn::AllFalse(d, hn::MaskFromVec(not_numbers))) {
+      found.threshold = kth_largest(x + first, count, wanted, spare);
+    }
+    return found;
+  }
 };
 
 }  // namespace basin::kernels::HWY_NAMESPACE
