@@ -1,5 +1,6 @@
 #include "tools/profile_kernels/timed_operations.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <utility>
@@ -67,6 +68,52 @@ OperationProblem linear_attention_problem(const Sizes& s) {
   const Variable v = d.normal("v", heads_shape(s));
   return d.with(
       [=, causal = s.at("causal") == 1] { return linear_attention(q, k, v, Tensor(), causal); });
+}
+
+// The separations and grains of the sizes of "association", in the order of their names there.
+constexpr Separation kSeparations[] = {Separation::softmax,    Separation::linear,
+                                       Separation::sparsemax,  Separation::entmax,
+                                       Separation::polynomial, Separation::random_features};
+constexpr MaskGrain kGrains[] = {MaskGrain::element, MaskGrain::tile, MaskGrain::block};
+
+OperationProblem association_problem(const Sizes& s) {
+  Drawn d;
+  const Variable q = d.normal("q", heads_shape(s));
+  const Variable k = d.normal("k", heads_shape(s));
+  const Variable v = d.normal("v", heads_shape(s));
+  RetrievalSettings settings;
+  AssociationOptions& o = settings.options;
+  o.separation = kSeparations[s.at("separation")];
+  o.causal = s.at("causal") == 1;
+  o.window = s.at("window") == 0 ? -1 : s.at("window");
+  o.random_keep = std::min(1.0, static_cast<double>(s.at("keep")) / 100);
+  o.random_grain = kGrains[s.at("grain")];
+  o.top_fraction = std::min(1.0, static_cast<double>(s.at("top")) / 100);
+  settings.random_key = 1;
+  const double beta = 1.0 / std::sqrt(static_cast<double>(s.at("D")));
+  const Variable fixed(Tensor::full({s.at("H")}, beta, DType::f32));
+  const Variable alpha = o.separation == Separation::entmax
+                             ? Variable(Tensor::full({s.at("H")}, 1.5, DType::f32))
+                             : Variable();
+  if (o.separation == Separation::random_features) {
+    o.features = s.at("features");
+    settings.projection = d.rng().normal({o.features, s.at("D")}, 1.0, DType::f32);
+    d.problem.ids["projection"] = settings.projection;
+  }
+  return d.with([=] { return associate(q, k, v, fixed, alpha, settings); });
+}
+
+std::vector<SizeParameter> association_sizes() {
+  std::vector<SizeParameter> all = kHeadSizes;
+  all.push_back(
+      choice("separation", "how scores become weights",
+             {"softmax", "linear", "sparsemax", "entmax15", "polynomial", "random_features"}, 0));
+  all.push_back({"window", 0, "radius of a window; 0: none", 0});
+  all.push_back({"keep", 100, "per cent of keys that a random mask keeps", 1});
+  all.push_back(choice("grain", "of the random mask", {"element", "tile", "block"}, 0));
+  all.push_back({"top", 0, "per cent of keys that top-k keeps; 0: all", 0});
+  all.push_back({"features", 256, "random features"});
+  return all;
 }
 
 OperationProblem linear_problem(const Sizes& s) {
@@ -168,6 +215,8 @@ const std::vector<TimedOperation>& timed_operations() {
        attention_problem},
       {"linear_attention", "kernelised attention, phi = elu + 1", kHeadSizes,
        linear_attention_problem},
+      {"association", "attention by any mechanism; on the CPU", association_sizes(),
+       association_problem},
       {"linear",
        "x W^T + b",
        {{"rows", 4096, "rows"}, {"in", 256, "inputs"}, {"out", 256, "outputs"}},

@@ -15,7 +15,7 @@ namespace basin::profile_kernels {
 struct OperationProblem {
   std::map<std::string, Variable> inputs;  ///< leaves, drawn; all of them get a gradient
   std::vector<Variable> constants{};       ///< leaves without a gradient
-  std::map<std::string, Tensor> ids;       ///< whole numbers: tokens, targets; stay on the CPU
+  std::map<std::string, Tensor> ids;       ///< what has no gradient; stays on the CPU
   std::function<Variable()> forward;
 
   /// Moves inputs and constants, and with them the work.
