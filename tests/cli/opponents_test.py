@@ -16,9 +16,12 @@ sys.path.insert(0, FOLDER)
 # pylint: disable=wrong-import-position
 import cpu
 import growth
+import mechanism_page
+import mechanisms
 import page
 import problems
 import ratios
+import references
 import rounds
 import tables
 from ours import Ours, OursFailed
@@ -147,7 +150,7 @@ class Usage(OpponentsCase):
         return self.path("absent")
 
     def test_help(self):
-        for name in ["cpu.py", "page.py"]:
+        for name in ["cpu.py", "page.py", "mechanisms.py"]:
             process = self.script(name, "--help")
             self.assertEqual(process.returncode, 0)
             self.assertIn("--rounds", process.stdout)
@@ -227,8 +230,85 @@ class Tables(unittest.TestCase):
                          "| a | b |\n| --- | --- |\n| 1 | 2 |\n")
 
 
+def mechanism_document(section, rows):
+    circumstances = {"date": "2026-01-02T03:04:05Z", "machine": {"processor": "p", "cores": 2,
+                                                                 "isa": "avx2"},
+                     "build": {"version": "1", "commit": "abc", "compiler": "c", "flags": "f"},
+                     "isa": "avx2", "threads": 1, "torch": "t", "python": "3", "torch_isa": "i",
+                     "load_before": [0, 0, 0], "load_after": [0, 0, 0]}
+    return {**circumstances, "section": section, "rows": rows}
+
+
+def mechanism_row(label, seconds, length=64, backward=False, peak=100):
+    return {"label": label, "length": length, "backward": backward, "seconds": seconds,
+            "peak_bytes": peak, "differences": {"out": 1e-7}}
+
+
+class MechanismPage(OpponentsCase):
+    def test_goals_are_judged_by_ratios_within_rounds(self):
+        found = {"sparse_forward": mechanism_document("sparse_forward", [
+            mechanism_row("dense", [2, 4, 2]), mechanism_row("dense again", [2, 4, 2]),
+            mechanism_row("sparsemax", [1, 2, 1]), mechanism_row("entmax-1.5", [2, 4, 2])])}
+        lines = mechanism_page.goals_of(found).lines
+        self.assertEqual([line[1] for line in lines], ["2.00", "1.00"])
+        self.assertEqual(lines[0][3], "met")
+        self.assertTrue(lines[1][3].startswith("MISSED; next: "))
+        text = mechanism_page.page(found)
+        self.assertIn("1 of 2 goals are met.", text)
+        self.assertIn("| fwd | 64 | sparsemax | 1000 | 2.00 | 2.00-2.00 | 1.0e-07 | 3 |", text)
+
+    def test_growth_is_that_of_a_doubling(self):
+        rows = [mechanism_row("linear", [seconds], length, True, peak)
+                for seconds, length, peak in [(1, 64, 10), (2, 128, 20), (9, 256, 40)]]
+        lines = mechanism_page.goals_of({"linear": mechanism_document("linear", rows)}).lines
+        self.assertEqual([line[1] for line in lines], ["3.00", "2.00"])
+        self.assertTrue(lines[0][3].startswith("MISSED"))
+        self.assertIn("| linear | 256 | 9000 | 4.50 | 4e-05 | 2.00 |",
+                      mechanism_page.growth(mechanism_document("linear", rows)))
+
+    def test_shares_and_the_fastest_opponent(self):
+        found = {"shares": mechanism_document("shares", [mechanism_row("keep 1", [10]),
+                                                         mechanism_row("keep 0.1", [3])]),
+                 "top_forward": mechanism_document("top_forward", [
+                     mechanism_row("dense", [2]), mechanism_row("top 20 %", [1]),
+                     mechanism_row("PyTorch masked", [9]), mechanism_row("PyTorch scattered", [5])])}
+        lines = mechanism_page.goals_of(found).lines
+        self.assertEqual(sorted(line[1] for line in lines), ["2.00", "3.00", "5.00"])
+
+    def test_philox_is_ours(self):
+        # The first words of the known answers of the authors, for a counter and key of ones or 0.
+        self.assertEqual(references.philox(0, 0)[0], 0x6627E8D5)
+        ones = (1 << 64) - 1
+        self.assertEqual(references.philox(ones, ones, ones)[0], 0x408F276D)
+
+    def test_wrong_usage_and_missing_measurements(self):
+        process = self.script("mechanisms.py", "--measure", "shares", "--program", "absent")
+        self.assertEqual(process.returncode, 2)
+        self.assertIn("absent is no program", process.stderr)
+        process = self.script("mechanisms.py", "--measure", "nothing")
+        self.assertEqual(process.returncode, 2)
+        process = self.script("mechanisms.py", "--folder", self.path("empty"))
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("nothing was measured", process.stderr)
+
+    def test_the_page_is_the_one_of_its_measurements(self):
+        with open(os.path.join(mechanisms.FOLDER, "mechanisms.md"), encoding="utf-8") as file:
+            self.assertEqual(file.read(),
+                             mechanism_page.page(mechanisms.read(mechanisms.FOLDER)))
+
+
 @unittest.skipUnless(importlib.util.find_spec("torch"), "needs PyTorch")
 class WithTorch(OpponentsCase):
+    def test_mechanisms_are_measured(self):
+        # Exit status 0 says that all agree with float64, and PyTorch with ours.
+        process = self.script("mechanisms.py", "--measure", "--quick", "--rounds", "2", "--seconds",
+                              "0", "--program", PROGRAM, "--folder", self.folder)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        with open(self.path("mechanisms.md")) as file:
+            text = file.read()
+        for title, _ in mechanism_page.TITLES.values():
+            self.assertIn(f"## {title}\n", text)
+
     def test_page_is_measured(self):
         process = self.script("page.py", "--measure", "--quick", "--rounds", "2", "--seconds", "0",
                               "--without", "fwd", "--program", PROGRAM, "--folder", self.folder)
