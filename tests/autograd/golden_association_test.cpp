@@ -277,7 +277,7 @@ INSTANTIATE_TEST_SUITE_P(Groups, GoldenEnergy,
 TEST(GoldenFile, HoldsTheAssociationGroups) {
   EXPECT_EQ(golden_groups("/attention").size(), 55u);
   EXPECT_EQ(golden_groups("/kernel_attention").size(), 6u);
-  EXPECT_EQ(golden_groups("/memory").size(), 6u);
+  EXPECT_EQ(golden_groups("/memory").size(), 11u);
 }
 
 }  // namespace
