@@ -156,12 +156,13 @@ TEST_F(JournalTest, ResultTwiceIsAnError) {
   EXPECT_THROW(journal.add("a", 1.0, 2), Error);
 }
 
-TEST_F(JournalTest, ClearForgetsAndBeginReplaces) {
+TEST_F(JournalTest, AnewReplacesWhateverIsThereOnceItBegins) {
   fill(true);
-  Journal journal(path_);
-  journal.clear();
+  Journal journal = Journal::anew(path_);
   EXPECT_TRUE(journal.empty());
   EXPECT_TRUE(Journal(path_).is_finished());
+  write("damaged\n");
+  EXPECT_THROW(Journal reading(path_), FileError);
   journal.begin(header_, to_json(this_session(Device::cpu)));
   EXPECT_EQ(Journal(path_).results().size(), 0U);
 }

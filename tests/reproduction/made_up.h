@@ -191,9 +191,27 @@ inline Figure basins() {
   return figure;
 }
 
+/// Everything in one class, and a quantity that is the same everywhere.
+inline Figure one_class() {
+  Figure figure = basins();
+  figure.name = "one-class";
+  figure.grid->category_names.clear();
+  figure.grid->value_label = "pattern";
+  figure.grid->values.assign(figure.grid->values.size(), 0.0);
+  return figure;
+}
+
+inline Figure level_ground() {
+  Figure figure = one_class();
+  figure.name = "level-ground";
+  figure.grid->categories = false;
+  figure.grid->contours = {1.0};  // which is nowhere
+  return figure;
+}
+
 inline std::vector<Figure> figures() {
-  return {usual(), many(), long_names(), one_point(), nothing(),
-          huge(),  flat(), energy(),     basins()};
+  return {usual(), many(),   long_names(), one_point(), nothing(),     huge(),
+          flat(),  energy(), basins(),     one_class(), level_ground()};
 }
 
 inline Report report() {

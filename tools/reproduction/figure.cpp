@@ -32,6 +32,10 @@ constexpr int kOurs[] = {7, 5, 9, 13, 11, 15, 6, 4, 8, 12};
 // Published: star, cross, plus, then open diamond, pentagon and triangle downwards.
 constexpr int kTheirs[] = {3, 2, 1, 12, 14, 10};
 constexpr std::size_t kFewPoints = 25;  // each gets its mark
+// Characters of a title in the key: above the first the letters are smaller, the second is all that
+// fits.
+constexpr std::size_t kWideTitle = 66;
+constexpr std::size_t kLongestTitle = 92;
 
 struct Style {
   std::string colour, dash;
@@ -62,6 +66,20 @@ std::string wrapped(const std::string& text, std::size_t width, std::size_t& lin
     line = gnuplot_quoted(line);
   }
   return fmt::format("{}", fmt::join(broken, ".\"\\n\"."));
+}
+
+// At most this many characters.
+std::string shortened(const std::string& text, std::size_t most) {
+  if (characters(text) <= most) {
+    return text;
+  }
+  std::size_t end = 0;
+  for (std::size_t seen = 0; seen < most && end < text.size(); ++seen) {
+    do {
+      ++end;
+    } while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U);
+  }
+  return text.substr(0, end) + "…";
 }
 
 std::vector<Style> styles_of(const std::vector<Series>& all) {
@@ -162,9 +180,9 @@ class Drawing {
 
   std::string head(const std::string& svg_name) {
     std::size_t lines = 1;
-    const std::string title = wrapped(figure_.title, 84, lines);
-    std::size_t ignored = 0;
-    const std::string y_label = wrapped(figure_.y_label, 52, ignored);
+    const std::string title = wrapped(figure_.title, 62, lines);
+    std::size_t y_lines = 1;
+    const std::string y_label = wrapped(figure_.y_label, 50, y_lines);
     std::size_t widest = 0;
     std::size_t entries = 0;
     for (const auto* titles : {&map_.titles, &titles_}) {
@@ -188,10 +206,17 @@ class Drawing {
         "set grid ytics linetype 1 linewidth 0.6 linecolor '#D8D8D8'\n",
         kWidth, height_, gnuplot_quoted(svg_name));
     text += fmt::format("set title {} font ',17' noenhanced\n", title);
-    text += fmt::format("set xlabel {} noenhanced\nset ylabel {} noenhanced\n",
+    text += fmt::format("set xlabel {} noenhanced offset 0,0.3\nset ylabel {} noenhanced\n",
                         gnuplot_quoted(figure_.x_label), y_label);
+    if (y_lines > 1) {
+      text += fmt::format("set lmargin {}\n", 8 + 2 * y_lines);
+    }
     if (figure_.grid) {
       text += "unset grid\n";
+      const double shape = (y_.high - y_.low) / (x_.high - x_.low);
+      if (!x_.log && !y_.log && shape > 1.0 / 3.0 && shape < 3.0) {
+        text += "set size ratio -1\n";  // circles stay circles
+      }
     }
     text +=
         entries == 0 ? "unset key\n"
@@ -199,8 +224,8 @@ class Drawing {
             ? "set key outside right top vertical Left reverse samplen 4 spacing 1.3 noenhanced\n"
             : fmt::format(
                   "set key below center horizontal Left reverse samplen 4 spacing 1.3 "
-                  "maxcols {} noenhanced\n",
-                  columns);
+                  "maxcols {}{} noenhanced\n",
+                  columns, widest > kWideTitle ? " font ',11'" : "");
     return text;
   }
 
@@ -217,7 +242,8 @@ class Drawing {
     }
   }
 
-  void add_key(const std::string& title, const std::string& style) {
+  void add_key(const std::string& full_title, const std::string& style) {
+    const std::string title = shortened(full_title, kLongestTitle);
     titles_.push_back(title);
     key_.push_back(fmt::format("keyentry {} title {}", style, gnuplot_quoted(title)));
   }

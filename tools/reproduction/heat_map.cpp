@@ -51,6 +51,9 @@ std::string palette_text(const std::vector<std::string>& colours) {
   for (std::size_t n = 0; n < colours.size(); ++n) {
     entries.push_back(fmt::format("{} '{}'", n, colours[n]));
   }
+  if (colours.size() == 1) {  // gnuplot wants two
+    entries.push_back(fmt::format("1 '{}'", colours[0]));
+  }
   return fmt::format("set palette defined ({})\n", fmt::join(entries, ", "));
 }
 
@@ -62,6 +65,15 @@ void add_contours(HeatMap& map, const Grid& grid) {
       "set table $contours\nset contour base\nset cntrparam levels discrete {}\nunset surface\n"
       "splot {} with lines\nunset table\nunset contour\nset surface\n",
       fmt::join(grid.contours, ", "), positions(grid));
+  const std::string title =
+      grid.contours.size() <= 6
+          ? fmt::format("contour lines at {}", fmt::join(grid.contours, ", "))
+          : fmt::format("{} contour lines from {} to {}", grid.contours.size(),
+                        *std::min_element(grid.contours.begin(), grid.contours.end()),
+                        *std::max_element(grid.contours.begin(), grid.contours.end()));
+  map.titles.push_back(title);
+  map.key.push_back(fmt::format("keyentry with lines linewidth 2 linecolor '#303030' title {}",
+                                gnuplot_quoted(title)));
   // A light line in a dark one is seen on every ground.
   map.drawn.push_back("$contours using 1:2 with lines linewidth 3 linecolor '#303030' notitle");
   map.drawn.push_back("$contours using 1:2 with lines linewidth 1.2 linecolor '#FFFFFF' notitle");

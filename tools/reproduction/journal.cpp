@@ -89,14 +89,10 @@ bool Journal::take(const Json& json) {
   return results_.emplace(key, json["result"]).second;
 }
 
-void Journal::clear() {
-  lines_.clear();
-  header_ = nullptr;
-  sittings_.clear();
-  results_.clear();
-  seconds_.clear();
-  finished_ = false;
-  torn_ = false;
+Journal Journal::anew(const std::string& path) {
+  Journal journal;
+  journal.path_ = path;
+  return journal;
 }
 
 void Journal::begin(const Json& header, const Json& session) {

@@ -25,6 +25,8 @@ class Journal {
   /// Reads what is there; nothing is written. A last line that is torn is left out, as if its part
   /// had not been computed. Throws FileError for a file that is damaged elsewhere or is no journal.
   explicit Journal(const std::string& path);
+  /// An empty one, whatever the file holds; it stays until begin().
+  static Journal anew(const std::string& path);
 
   bool empty() const { return header_.is_null(); }
   /// What the first line says.
@@ -37,8 +39,6 @@ class Journal {
   /// Whether a torn line was left out.
   bool was_torn() const { return torn_; }
 
-  /// Forgets everything; the file stays until begin().
-  void clear();
   /// Writes the file anew with what was read, or with this header if there was nothing, and with a
   /// new sitting; and keeps it open for add() and finish(). Throws FileError.
   void begin(const nlohmann::json& header, const nlohmann::json& session);
@@ -47,6 +47,7 @@ class Journal {
   void finish();
 
  private:
+  Journal() = default;
   void append(const nlohmann::json& json);
   // False if it is not such a line.
   bool take(const nlohmann::json& json);

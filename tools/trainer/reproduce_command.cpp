@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -129,6 +130,7 @@ GivenSettings read_settings(const Arguments& arguments) {
   return given;
 }
 
+// Of `all` there may be some that an option does nothing for, or none at the moment.
 void check_effects(const Arguments& arguments, const ReproductionRequest& request) {
   const auto any = [&](auto has) {
     return std::any_of(request.experiments.begin(), request.experiments.end(), has);
@@ -136,13 +138,17 @@ void check_effects(const Arguments& arguments, const ReproductionRequest& reques
   if (request.experiments.empty()) {
     wrong_usage("--protocol as-coded: no experiment has it");
   }
+  const std::vector<std::string>& names = arguments.operands();
+  if (std::find(names.begin(), names.end(), "all") != names.end()) {
+    return;
+  }
   if (arguments.has("data") && !any([](const Experiment* e) { return !e->data.empty(); })) {
-    wrong_usage("--data would have no effect: {} reads no data", arguments.operands().front());
+    wrong_usage("--data would have no effect: {} reads no data", fmt::join(names, ", "));
   }
   if (request.given.device.value_or(Device::cpu) != Device::cpu &&
       !any([](const Experiment* e) { return e->uses_device; })) {
     wrong_usage("--device {} would have no effect: {} runs on the CPU only",
-                basin::name_of(*request.given.device), arguments.operands().front());
+                basin::name_of(*request.given.device), fmt::join(names, ", "));
   }
 }
 

@@ -170,10 +170,7 @@ experiments::Report report_of(const Run& run, const Journal& journal,
 // Returns the report.
 experiments::Report perform(const ReproductionRequest& request, const Run& run) {
   const std::string& name = run.experiment->name;
-  Journal journal(run.path);
-  if (request.overwrite) {
-    journal.clear();
-  }
+  Journal journal = request.overwrite ? Journal::anew(run.path) : Journal(run.path);
   const auto say = [&](const std::string& line) {
     if (!request.quiet) {
       print_now(line + "\n");
@@ -209,7 +206,7 @@ experiments::Report perform(const ReproductionRequest& request, const Run& run) 
                   duration_text(record.total_seconds()), request.out, files.front(),
                   files.size() - 1));
   if (!problem.empty()) {
-    say(fmt::format("{}: there are no pictures: {}", name, problem));
+    say(fmt::format("{}: pictures are missing: {}", name, problem));
   }
   return report;
 }
