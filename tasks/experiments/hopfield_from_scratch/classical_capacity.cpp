@@ -470,7 +470,7 @@ Figure curve_figure(const Plan& plan, const Results& results) {
       "Means of {} trials, each of which asks for all its patterns with 20 of 100 units flipped. "
       "Lines: mean of {} such means; bands: the middle 95 % of them, where one published value "
       "should "
-      "lie. Squares: published.",
+      "lie. Stars: published.",
       kTrials, plan.repetitions);
   for (const ClassicalSetting& setting :
        {hebbian_settings()[0], hebbian_settings()[1], hebbian_settings()[2]}) {

@@ -139,7 +139,7 @@ Figure flips_figure(const Plan& plan, const Results& results) {
   figure.x_label = "flipped units of the query";
   figure.y_label = "queries recalled without error (%)";
   figure.caption =
-      "Mean over runs of 7 queries; bands: 95 % interval of the mean. The square is the published "
+      "Mean over runs of 7 queries; bands: 95 % interval of the mean. The star is the published "
       "run of 7 queries. At 50 flips a query says nothing.";
   figure.y_range = {{0.0, 103.0}};
   for (const ClassicalSetting& setting :

@@ -264,7 +264,7 @@ Figure share_figure(const Settings& settings, const Plan& plan, const Results& r
   figure.caption = fmt::format(
       "Retrieved: cosine with the wanted pattern above {}. Mean over {} seeds; bands: 95 % "
       "interval of "
-      "the mean. Squares: published, width 64.",
+      "the mean. Stars: published, width 64.",
       kRetrievedCosine, plan.seeds);
   for (const std::int64_t width : plan.widths) {
     if (plan.widths.size() > 6 && width % 8 != 0) {

@@ -157,7 +157,7 @@ Figure figure_of(const Plan& plan, const Results& results) {
   figure.x_label = "standard deviation of the noise (patterns: 1)";
   figure.y_label = "cosine with the wanted pattern";
   figure.caption =
-      "Mean over runs of 10 queries; bands: 95 % interval of the mean. The square is the published "
+      "Mean over runs of 10 queries; bands: 95 % interval of the mean. The star is the published "
       "run "
       "(10 of 10 queries at 1.0000).";
   for (const Way& way : ways()) {
