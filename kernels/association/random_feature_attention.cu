@@ -3,8 +3,10 @@
 
 #include <algorithm>
 
+#include "kernels/association/delta.cuh"
 #include "kernels/association/random_feature_check.h"
-#include "kernels/association/random_scan.cuh"
+#include "kernels/association/random_gradients.cuh"
+#include "kernels/association/random_outputs.cuh"
 #include "kernels/common/dispatch.h"
 #include "kernels/common/launch.h"
 #include "kernels/common/launch_sizes.h"
@@ -166,19 +168,13 @@ Status random_feature_backward(const RandomFeatureBackward& p, const DeviceConte
     return status;
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
-    constexpr unsigned kQueriesOfBlock = 4;
     const std::int64_t query_parts = cut_of(backward_pass(p, false, nullptr)).row_segments;
     const std::int64_t key_parts = cut_of(backward_pass(p, true, nullptr)).row_segments;
     double* const of_queries = static_cast<double*>(p.workspace);
     double* const of_keys = of_queries + p.B * p.H * query_parts;
     T* const delta = reinterpret_cast<T*>(of_keys + p.B * p.H * key_parts);
     T* const states = delta + p.B * p.H * p.L;
-    Status status;
-    if (p.B * p.H * p.L > 0) {
-      const auto blocks = static_cast<unsigned>(pieces_of(p.B * p.H * p.L, kQueriesOfBlock));
-      status = launch({"random_feature_delta", {blocks, 1, 1}, {kWarpSize, kQueriesOfBlock, 1}},
-                      context, random_delta_kernel<T>, p, delta);
-    }
+    Status status = launch_delta<T>("random_feature_delta", p, context, delta);
     if (status.ok()) {
       status = launch_gradients(backward_pass(p, false, delta), context, states, of_queries);
     }

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/association/check.h"
+#include "kernels/association/delta.cuh"
 #include "kernels/association/device_width.h"
 #include "kernels/association/softmax_attention_backward.cuh"
 #include "kernels/association/tensor_attention.h"
@@ -38,19 +39,13 @@ Status launch_gradient(const AttentionBackward& p, const DeviceContext& context,
 
 template <class T, int kWidth>
 Status launch_all(const AttentionBackward& p, const DeviceContext& context) {
-  constexpr unsigned kQueriesOfBlock = 4;
   double* const parts = static_cast<double*>(p.workspace);
   T* const delta = reinterpret_cast<T*>(parts + most_parts(p));
   bool wide = true;
   for (const HeadView* view : {&p.q, &p.k, &p.v, &p.dout}) {
     wide = wide && copies_wide(*view, sizeof(T));
   }
-  Status status;
-  if (p.L > 0) {
-    const auto blocks = static_cast<unsigned>(pieces_of(p.B * p.H * p.L, kQueriesOfBlock));
-    status = launch({"attention_backward_delta", {blocks, 1, 1}, {kWarpSize, kQueriesOfBlock, 1}},
-                    context, attention_delta_kernel<T>, p, delta);
-  }
+  Status status = launch_delta<T>("attention_backward_delta", p, context, delta);
   if (status.ok()) {
     status = launch_gradient<T, kWidth, Side::queries>(p, context, delta,
                                                        p.dbeta == nullptr ? nullptr : parts, wide);

@@ -36,27 +36,6 @@ struct BackwardTile {
       sizeof(T) * (2 * kRows * kRow + 2 * kColumns * kRow + (kKeys ? 2 : 1) * kScores);
 };
 
-/// delta_i = dout_i . out_i: a warp for a query of any head.
-template <class T>
-BASIN_KERNEL void attention_delta_kernel(AttentionBackward p, T* delta) {
-  const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
-  if (at >= p.B * p.H * p.L) {
-    return;  // the whole warp
-  }
-  const std::int64_t head = at / p.L;
-  const std::int64_t i = at % p.L;
-  const T* const out = p.out.head<T>(head / p.H, head % p.H) + i * p.out.row_stride;
-  const T* const dout = p.dout.head<T>(head / p.H, head % p.H) + i * p.dout.row_stride;
-  T sum = 0;
-  for (std::int64_t c = threadIdx.x; c < p.Dv; c += kWarpSize) {
-    sum += dout[c] * out[c];
-  }
-  sum = warp_reduce<Sum>(sum);
-  if (threadIdx.x == 0) {
-    delta[at] = sum;
-  }
-}
-
 // What lse and delta of a query are to a tile: beyond the queries there is nothing to read.
 template <class T>
 struct QueryStatistics {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "kernels/association/delta.cuh"
 #include "kernels/association/device_width.h"
 #include "kernels/association/tensor_attention_backward.cuh"
 #include "kernels/association/tensor_attention_forward.cuh"
@@ -53,16 +54,10 @@ Status launch_tensor_gradient(const AttentionBackward& p, const DeviceContext& c
 
 template <int kWidth>
 Status launch_tensor_backward(const AttentionBackward& p, const DeviceContext& context) {
-  constexpr unsigned kQueriesOfBlock = 4;
   const std::int64_t tiles = pieces_of(p.L, kTensorRows);
   double* const parts = static_cast<double*>(p.workspace);
   float* const delta = reinterpret_cast<float*>(parts + p.B * p.H * tiles);
-  Status status;
-  if (p.L > 0) {
-    const auto blocks = static_cast<unsigned>(pieces_of(p.B * p.H * p.L, kQueriesOfBlock));
-    status = launch({"tensor_attention_delta", {blocks, 1, 1}, {kWarpSize, kQueriesOfBlock, 1}},
-                    context, tensor_delta_kernel, p, delta);
-  }
+  Status status = launch_delta<BFloat16>("tensor_attention_delta", p, context, delta);
   if (status.ok()) {
     status = launch_tensor_gradient<kWidth, Side::queries>(p, context, delta,
                                                            p.dbeta == nullptr ? nullptr : parts);

@@ -25,27 +25,6 @@ struct TensorBackwardTile {
       sizeof(BFloat16) * (2 * kTensorRows + 4 * kColumns) * kRow + sizeof(float) * 4 * kColumns;
 };
 
-/// delta_i = dout_i . out_i: a warp for a query of any head.
-BASIN_KERNEL void tensor_delta_kernel(AttentionBackward p, float* delta) {
-  const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
-  if (at >= p.B * p.H * p.L) {
-    return;  // the whole warp
-  }
-  const std::int64_t head = at / p.L;
-  const std::int64_t i = at % p.L;
-  const BFloat16* const out = p.out.head<BFloat16>(head / p.H, head % p.H) + i * p.out.row_stride;
-  const BFloat16* const dout =
-      p.dout.head<BFloat16>(head / p.H, head % p.H) + i * p.dout.row_stride;
-  float sum = 0;
-  for (std::int64_t c = threadIdx.x; c < p.Dv; c += kWarpSize) {
-    sum += to_float(dout[c]) * to_float(out[c]);
-  }
-  sum = warp_reduce<Sum>(sum);
-  if (threadIdx.x == 0) {
-    delta[at] = sum;
-  }
-}
-
 /// `tiles`: of rows, in each head; each has kParts blocks. `dbeta_parts`: one for each of the B H
 /// tiles blocks of the queries' side. `wide`: all that is read can be copied 16 bytes at a time;
 /// `stores_wide`: what is written can, too.
