@@ -130,8 +130,14 @@ TEST(Verdicts, Identity) {
 TEST(Verdicts, TheCollapse) {
   EXPECT_EQ(judge_collapse({93, 94, 95}, {11, 12, 13}).judgement, kReproduced);
   EXPECT_EQ(judge_collapse({93, 94, 95}, {93, 94, 95}).judgement, kContradicted);
-  EXPECT_EQ(judge_collapse({93, 94, 95}, {60, 61, 62}).judgement, kContradicted);
-  EXPECT_EQ(judge_collapse({93, 94, 95}, {21, 22, 23}).judgement, kUndecided);
+  EXPECT_EQ(judge_collapse({93, 94, 95}, {60, 61, 62}).judgement, kUndecided);
+}
+
+TEST(Verdicts, AboutANumber) {
+  EXPECT_EQ(judge_about("", 94, {93, 94, 95}).judgement, kReproduced);
+  EXPECT_EQ(judge_about("", 15, {11.2, 11.4, 11.6}).judgement, kContradicted);
+  EXPECT_EQ(judge_about("", 15, {18.4, 18.6, 18.8}).judgement, kContradicted);
+  EXPECT_EQ(judge_about("", 15, {10, 12, 14}).judgement, kUndecided);
 }
 
 TEST(Verdicts, Energies) {
