@@ -5,6 +5,7 @@
 #include "kernels/common/dispatch.h"
 #include "kernels/common/launch.h"
 #include "kernels/common/launch_sizes.h"
+#include "kernels/common/pack.cuh"
 #include "kernels/common/ptx.cuh"
 #include "kernels/gemm/gemm_ladder.h"
 
@@ -52,6 +53,35 @@ struct Product {
     T* const to = c + item * c_batch + i * ldc + j;
     const T old = beta == T(0) ? T(0) : beta * *to;
     *to = alpha * sum + old + (bias == nullptr ? T(0) : bias[j]);
+  }
+
+  // The same for four neighbours from column j on. One by one, each of the four stores of a warp
+  // would touch every sector that they share.
+  BASIN_DEVICE void store_four(std::int64_t item, std::int64_t i, std::int64_t j,
+                               const T* sums) const {
+    constexpr int kWidth = pack_width(sizeof(T));
+    T* const to = c + item * c_batch + i * ldc + j;
+    if (i >= m || j + 4 > n || !all_at_packs<kWidth>(to)) {
+      BASIN_UNROLL
+      for (int e = 0; e < 4; ++e) {
+        store(item, i, j + e, sums[e]);
+      }
+      return;
+    }
+    BASIN_UNROLL
+    for (int first = 0; first < 4; first += kWidth) {
+      Pack<T, kWidth> values{};
+      if (beta != T(0)) {
+        values = load_pack<kWidth>(to + first);
+      }
+      BASIN_UNROLL
+      for (int e = 0; e < kWidth; ++e) {
+        const T old = beta == T(0) ? T(0) : beta * values.at[e];
+        values.at[e] =
+            alpha * sums[first + e] + old + (bias == nullptr ? T(0) : bias[j + first + e]);
+      }
+      store_pack<kWidth>(to + first, values);
+    }
   }
 };
 
@@ -212,9 +242,9 @@ BASIN_KERNEL void BASIN_AT_MOST(256) register_tiles(Product<T> p) {
     BASIN_UNROLL
     for (int r = 0; r < 4 * Sizes::kQuads; ++r) {
       BASIN_UNROLL
-      for (int c = 0; c < 4 * Sizes::kQuads; ++c) {
-        p.store(item, place.row + r / 4 * 64 + y + r % 4, place.column + c / 4 * 64 + x + c % 4,
-                sums[r][c]);
+      for (int q = 0; q < Sizes::kQuads; ++q) {
+        p.store_four(item, place.row + r / 4 * 64 + y + r % 4, place.column + q * 64 + x,
+                     &sums[r][4 * q]);
       }
     }
   }

@@ -194,6 +194,7 @@ TEST(Counting, TheLadderOfGemmReadsLessAndLess) {
       EXPECT_EQ(a.reads.efficiency(), 1.0);
     }
     EXPECT_EQ(a.writes.requested, 64 * 64 * 4);
+    EXPECT_EQ(a.writes.efficiency(), 1.0);
   }
   EXPECT_GT(sectors[0], 4 * sectors[1]);
   EXPECT_GT(sectors[1], 2 * sectors[2]);
