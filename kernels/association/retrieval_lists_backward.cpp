@@ -16,6 +16,7 @@
 #define HWY_TARGET_INCLUDE "kernels/association/retrieval_lists_backward.cpp"
 #include <hwy/foreach_target.h>
 //
+#include "kernels/association/candidate_list-inl.h"
 #include "kernels/association/key_blocks-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -26,8 +27,9 @@ template <class T>
 struct SupportLayout {
   std::int64_t M;
   std::int64_t scores() const { return kBlockRows * kKeysOfBlock; }
-  /// Keys and z - tau, later slopes, of a group of queries.
-  std::int64_t lists() const { return kBlockRows * M; }
+  std::int64_t list_room() const { return M + kListSlack<T>; }
+  /// Keys, z - tau and slopes of a group of queries.
+  std::int64_t lists() const { return kBlockRows * list_room(); }
   std::int64_t elements() const { return scores() + 3 * lists(); }
 };
 
@@ -62,9 +64,9 @@ struct SupportHead {
 
 template <class T>
 struct Support {
-  std::int32_t* keys;
+  IndexOf<T>* keys;
   T* x;       // z - tau
-  T* slopes;  // dout.v
+  T* slopes;  // dout.v, then ds
   std::int64_t count;
 };
 
@@ -75,8 +77,10 @@ HWY_INLINE void add_scaled_row(const T* x, T factor, std::int64_t width, T* to) 
   }
 }
 
+// What the scores of `count` keys from key `first` on add to the support; they become z - tau. They
+// can be read and written up to a whole vector.
 template <class T>
-void collect(const SupportHead<T>& head, std::int64_t i, const T* scores, std::int64_t first,
+void collect(const SupportHead<T>& head, std::int64_t i, T* scores, std::int64_t first,
              std::int64_t count, Support<T>& support) {
   const T largest = head.statistics[3 * i];
   const T tau = head.statistics[3 * i + 1];
@@ -85,13 +89,27 @@ void collect(const SupportHead<T>& head, std::int64_t i, const T* scores, std::i
   if (head.prefix && head.scale * (vector_max(scores, count) - largest) - tau <= 0) {
     return;
   }
-  for (std::int64_t n = 0; n < count; ++n) {
-    const T x = head.scale * (scores[n] - largest) - tau;
-    if (!(x <= 0) && (head.prefix || head.p.visibility.keep(head.b, head.h, i, first + n))) {
-      support.keys[support.count] = static_cast<std::int32_t>(first + n);
-      support.x[support.count++] = x;
+  const hn::ScalableTag<T> d;
+  for (std::int64_t j = 0; j < count; j += kLanesOf<T>) {
+    const auto z =
+        hn::Mul(hn::Set(d, head.scale), hn::Sub(hn::LoadU(d, scores + j), hn::Set(d, largest)));
+    hn::StoreU(hn::Sub(z, hn::Set(d, tau)), d, scores + j);
+  }
+  T* const x = support.x + support.count;
+  IndexOf<T>* const keys = support.keys + support.count;
+  const std::int64_t found = take_above(scores, count, T(0), first, x, keys);
+  if (head.prefix) {
+    support.count += found;
+    return;
+  }
+  std::int64_t kept = 0;
+  for (std::int64_t n = 0; n < found; ++n) {
+    if (head.p.visibility.keep(head.b, head.h, i, keys[n])) {
+      x[kept] = x[n];
+      keys[kept++] = keys[n];
     }
   }
+  support.count += kept;
 }
 
 template <class T>
@@ -110,12 +128,13 @@ void backward_row(const SupportHead<T>& head, std::int64_t i, const CollectedRow
   double total = 0;
   double inner = 0;
   double entropy = 0;
+  list_dots(RowList<T>{head.v, p.v.row_stride, support.keys, nullptr, support.count}, dout, p.Dv,
+            support.slopes);
   for (std::int64_t n = 0; n < support.count; ++n) {
     const std::int64_t j = support.keys[n];
     const double x = static_cast<double>(support.x[n]);
     const double u = u_of(x);
     const double weight = u * x;
-    support.slopes[n] = vector_dot(dout, head.v + j * p.v.row_stride, p.Dv);
     add_scaled_row(dout, static_cast<T>(weight), p.Dv, to.dv + j * to.dv_row);
     total += u;
     inner += u * static_cast<double>(support.slopes[n]);
@@ -134,9 +153,11 @@ void backward_row(const SupportHead<T>& head, std::int64_t i, const CollectedRow
           slope * ((weight - share) / (a * a) - (weight * std::log(weight) - share * entropy) / a);
     }
     const T ds = static_cast<T>(u * (slope - mean));
-    add_scaled_row(head.k + j * p.k.row_stride, ds, p.D, dq);
+    support.slopes[n] = ds;
     add_scaled_row(q, head.beta * ds, p.D, to.dk + j * to.dk_row);
   }
+  add_list(RowList<T>{head.k, p.k.row_stride, support.keys, support.slopes, support.count}, p.D,
+           dq);
   dbeta += static_cast<double>(vector_dot(q, dq, p.D));
   vector_scale(dq, dq, p.D, head.beta);
 }
@@ -151,14 +172,15 @@ void backward_list_part(const SupportHead<T>& head, std::int64_t first_query,
   T* scores = scratch;
   T* x = scores + layout.scores();
   T* slopes = x + layout.lists();
-  auto* keys = reinterpret_cast<std::int32_t*>(slopes + layout.lists());
+  auto* keys = reinterpret_cast<IndexOf<T>*>(slopes + layout.lists());
   dbeta = 0;
   dalpha = 0;
   for (std::int64_t begin = first_query; begin < end_query; begin += kBlockRows) {
     const std::int64_t rows = std::min<std::int64_t>(kBlockRows, end_query - begin);
     Support<T> supports[kBlockRows];
     for (std::int64_t r = 0; r < rows; ++r) {
-      supports[r] = {keys + r * seen.M, x + r * seen.M, slopes + r * seen.M, 0};
+      const std::int64_t at = r * layout.list_room();
+      supports[r] = {keys + at, x + at, slopes + at, 0};
     }
     const KeyRange range = keys_of_queries(seen, head.b, begin, begin + rows);
     const Left<T> q{head.q + begin * p.q.row_stride, p.q.row_stride, 1};

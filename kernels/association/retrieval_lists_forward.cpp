@@ -10,6 +10,7 @@
 #define HWY_TARGET_INCLUDE "kernels/association/retrieval_lists_forward.cpp"
 #include <hwy/foreach_target.h>
 //
+#include "kernels/association/candidate_list-inl.h"
 #include "kernels/association/key_blocks-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -19,21 +20,27 @@ constexpr std::int64_t kListQueries = 48;  // of a tile: whole groups at every l
 constexpr std::int64_t kRoom = 640;        // of a list, a block included
 constexpr std::int64_t kFirstPrune = 48;   // entries after which a list looks for a better bound
 
+// Elements between lists.
+template <class T>
+constexpr std::int64_t list_room() {
+  return kRoom + kListSlack<T>;
+}
+
 // Where things lie in the scratch of a thread, in elements; indices count as elements.
 template <class T>
 struct ListLayout {
   std::int64_t M;
   std::int64_t scores() const { return kBlockRows * kKeysOfBlock; }
-  std::int64_t lists() const { return kListQueries * kRoom; }
+  std::int64_t lists() const { return kListQueries * list_room<T>(); }
   /// Scores and weights of a stored row, and of a list on its way to weights.
-  std::int64_t rows() const { return 2 * std::max(M, kRoom) + kRoom; }
+  std::int64_t rows() const { return 2 * std::max(M, list_room<T>()) + list_room<T>(); }
   std::int64_t elements() const { return scores() + 2 * lists() + rows(); }
 };
 
 template <class T>
 struct Candidates {
   T* scores;
-  std::int32_t* keys;
+  IndexOf<T>* keys;
   std::int64_t count = 0;
   std::int64_t next_prune = kFirstPrune;
   T largest = -std::numeric_limits<T>::infinity();
@@ -142,35 +149,40 @@ struct ListHead {
 // Keys of the list that are not above the bound go; the others keep their order.
 template <class T>
 void filter(Candidates<T>& list) {
-  std::int64_t kept = 0;
-  for (std::int64_t n = 0; n < list.count; ++n) {
-    list.scores[kept] = list.scores[n];
-    list.keys[kept] = list.keys[n];
-    kept += list.scores[n] <= list.bound ? 0 : 1;  // NaN stays
-  }
-  list.count = kept;
+  list.count = filter_list(list.scores, list.keys, list.count, list.bound);
 }
 
-// tau of the list, on z = scale (s - largest) which it leaves in `spare`.
+// Raises the bound to what tau of the list says. Returns a number that tau of the row is not below.
 template <class T>
-double tau_of_list(const ListHead<T>& head, const Candidates<T>& list, T* spare) {
-  for (std::int64_t n = 0; n < list.count; ++n) {
-    spare[n] = head.scale * (list.scores[n] - list.largest);
+T raise_bound(const ListHead<T>& head, Candidates<T>& list, T* spare) {
+  T tau;
+  if (head.exponent == 1.0 || head.exponent == 2.0) {
+    tau = tau_from_below(list.scores, list.count, list.largest, head.scale, head.exponent == 2.0);
+  } else {
+    for (std::int64_t n = 0; n < list.count; ++n) {
+      spare[n] = head.scale * (list.scores[n] - list.largest);
+    }
+    tau = static_cast<T>(solve_tau(spare, list.count, head.exponent, spare + list_room<T>()));
   }
-  return solve_tau(spare, list.count, head.exponent, spare + kRoom);
+  // Newton's steps are rounded, and so are the scores that tau was made of.
+  constexpr T kRoundings = 16 * std::numeric_limits<T>::epsilon();
+  const T safe = std::max(T(-1), tau - kRoundings);
+  const T bound =
+      list.largest + safe / head.scale - kRoundings * (std::abs(list.largest) + T(1) / head.scale);
+  list.bound = std::max(list.bound, bound);
+  return safe;
 }
 
 template <class T>
 void prune(const ListHead<T>& head, Candidates<T>& list, T* spare) {
-  const double tau = tau_of_list(head, list, spare);
-  const double bound = static_cast<double>(list.largest) + tau / static_cast<double>(head.scale);
-  list.bound = std::max(list.bound, static_cast<T>(bound));
+  raise_bound(head, list, spare);
   filter(list);
   list.next_prune = std::max(kFirstPrune, 2 * list.count);
   list.overflows = list.count > kRoom - kKeysOfBlock;
 }
 
-// Takes in the scores of `count` keys from key `first` on.
+// Takes in the scores of `count` keys from key `first` on; the scores can be read up to a whole
+// vector.
 template <class T>
 void take(const ListHead<T>& head, std::int64_t i, const T* scores, std::int64_t first,
           std::int64_t count, Candidates<T>& list, T* spare) {
@@ -178,34 +190,22 @@ void take(const ListHead<T>& head, std::int64_t i, const T* scores, std::int64_t
   if (head.prefix) {
     list.largest = std::max(list.largest, vector_max(scores, count));
     list.bound = std::max(list.bound, list.largest - reach);
-  }
-  T largest = list.largest;
-  const auto offer = [&](std::int64_t n) {
-    if (!(scores[n] <= list.bound) &&
-        (head.prefix || head.p.visibility.keep(head.b, head.h, i, first + n))) {
-      list.scores[list.count] = scores[n];
-      list.keys[list.count++] = static_cast<std::int32_t>(first + n);
-      largest = largest < scores[n] ? scores[n] : largest;
+    list.count += take_above(scores, count, list.bound, first, list.scores + list.count,
+                             list.keys + list.count);
+  } else {
+    // What is hidden must not raise the bound, so that the largest is known only afterwards.
+    const std::int64_t found = take_above(scores, count, list.bound, first,
+                                          list.scores + list.count, list.keys + list.count);
+    std::int64_t end = list.count;
+    for (std::int64_t n = list.count; n < list.count + found; ++n) {
+      if (head.p.visibility.keep(head.b, head.h, i, list.keys[n])) {
+        const T score = list.scores[n];
+        list.scores[end] = score;
+        list.keys[end++] = list.keys[n];
+        list.largest = list.largest < score ? score : list.largest;
+      }
     }
-  };
-  const hn::ScalableTag<T> d;
-  const auto bound = hn::Set(d, list.bound);
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const std::int64_t end = whole(d, count);
-  for (std::int64_t j = 0; j < end; j += lanes) {
-    // Most vectors of scores have none above the bound. NaN is not below it.
-    if (hn::AllTrue(d, hn::Le(hn::LoadU(d, scores + j), bound))) {
-      continue;
-    }
-    for (std::int64_t n = j; n < j + lanes; ++n) {
-      offer(n);
-    }
-  }
-  for (std::int64_t n = end; n < count; ++n) {
-    offer(n);
-  }
-  if (!head.prefix) {
-    list.largest = largest;
+    list.count = end;
     list.bound = std::max(list.bound, list.largest - reach);
   }
   if (list.count > std::min(list.next_prune, kRoom - kKeysOfBlock)) {
@@ -291,15 +291,22 @@ void finish(const ListHead<T>& head, std::int64_t i, Candidates<T>& list, T* spa
     write_statistics(p, at, list.largest, T(0));
     return;
   }
+  const T start = raise_bound(head, list, spare);
   filter(list);
-  const double tau = tau_of_list(head, list, spare);
+  for (std::int64_t n = 0; n < list.count; ++n) {
+    spare[n] = head.scale * (list.scores[n] - list.largest);
+  }
+  const double tau = solve_tau(spare, list.count, head.exponent, spare + list_room<T>(),
+                               static_cast<double>(start));
+  std::int64_t support = 0;
   for (std::int64_t n = 0; n < list.count; ++n) {
     const double x = static_cast<double>(spare[n]) - tau;
     if (x > 0) {
-      add_row(head.v + list.keys[n] * p.v.row_stride, static_cast<T>(power(x, head.exponent)), p.Dv,
-              out);
+      list.scores[support] = static_cast<T>(power(x, head.exponent));
+      list.keys[support++] = list.keys[n];
     }
   }
+  add_list(RowList<T>{head.v, p.v.row_stride, list.keys, list.scores, support}, p.Dv, out);
   write_statistics(p, at, list.largest, static_cast<T>(tau));
 }
 
@@ -311,12 +318,12 @@ void list_tile(const ListHead<T>& head, std::int64_t begin, T* scratch) {
   const std::int64_t rows = std::min(kListQueries, seen.L - begin);
   T* scores = scratch;
   T* list_scores = scores + layout.scores();
-  auto* list_keys = reinterpret_cast<std::int32_t*>(list_scores + layout.lists());
+  auto* list_keys = reinterpret_cast<IndexOf<T>*>(list_scores + layout.lists());
   T* spare = list_scores + 2 * layout.lists();
   Candidates<T> lists[kListQueries];
   for (std::int64_t r = 0; r < rows; ++r) {
-    lists[r].scores = list_scores + r * kRoom;
-    lists[r].keys = list_keys + r * kRoom;
+    lists[r].scores = list_scores + r * list_room<T>();
+    lists[r].keys = list_keys + r * list_room<T>();
   }
   const Left<T> q{head.q + begin * p.q.row_stride, p.q.row_stride, 1};
   const KeyRange range = keys_of_queries(seen, head.b, begin, begin + rows);

@@ -42,12 +42,13 @@ BASIN_HOST_DEVICE inline double power(double x, double p) {
 /// method on the p-norm of max(z - tau, 0), which is convex and falls: from -1, where the norm is
 /// at least 1, it rises to the root; once rounding stops it, a last step or two may also fall. A
 /// row whose other z are all at most -1 keeps tau = -1 exactly. `active` is scratch of `count`.
+/// `start`, at least -1 and not above tau, saves the first steps.
 template <class T>
-double solve_tau(const T* z, std::int64_t count, double p, T* active) {
-  double tau = -1.0;
+double solve_tau(const T* z, std::int64_t count, double p, T* active, double start = -1.0) {
+  double tau = start;
   std::int64_t left = 0;
   for (std::int64_t j = 0; j < count; ++j) {
-    if (z[j] > T(-1)) {
+    if (static_cast<double>(z[j]) > start) {
       active[left++] = z[j];
     }
   }

@@ -13,8 +13,8 @@ namespace basin::kernels {
 /// g = gradient_scale gradient; u = momentum u + g, from u = 0; of each row,
 ///   p = clip(p - lr u / max(max |u|, floor), -bound, bound):
 /// the largest change in a row is the learning rate, however steep or flat the loss is there. The
-/// floor is the smallest normal number of the dtype, so that a row of zeros stays. Contiguous,
-/// (rows, columns).
+/// floor is the smallest normal number of the dtype, so that a row of zeros stays; what is below it
+/// in u or gradient counts as 0. Contiguous, (rows, columns).
 struct RowMomentum {
   void* parameter;
   const void* gradient;

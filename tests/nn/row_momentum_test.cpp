@@ -65,6 +65,24 @@ TEST(RowMomentum, ARowWithoutSlopeStays) {
   expect_values(p, {0.1, 0.2, 0.2, 0.4});
 }
 
+// A steep loss leaves rows of numbers below the smallest normal one, with which arithmetic is slow.
+TEST(RowMomentum, NumbersBelowTheSmallestNormalOneCountAsZero) {
+  constexpr double kTiny = std::numeric_limits<double>::denorm_min();
+  constexpr double kNormal = std::numeric_limits<double>::min();
+  const Variable p = leaf({2, 3}, {0.1, 0.2, 0.3, 0.4, 0.5, 0.6});
+  RowMomentum optimizer({{"p", p}}, {0.5, 1.0});
+  set_gradient(p, {kTiny, -1000 * kTiny, 0, kNormal, -2 * kNormal, 1000 * kTiny});
+  optimizer.step(0.1);
+  expect_values(p, {0.1, 0.2, 0.3, 0.35, 0.6, 0.6});
+  EXPECT_EQ(optimizer.states()[0].slots[0].to_vector<double>(),
+            (std::vector<double>{0, 0, 0, kNormal, -2 * kNormal, 0}));
+  set_gradient(p, {0, 0, 0, 0, 0, 0});
+  optimizer.step(0.1);  // half of the smallest normal number is none
+  EXPECT_EQ(optimizer.states()[0].slots[0].to_vector<double>(),
+            (std::vector<double>{0, 0, 0, 0, -kNormal, 0}));
+  expect_values(p, {0.1, 0.2, 0.3, 0.35, 0.7, 0.6});
+}
+
 TEST(RowMomentum, AVectorIsOneRow) {
   const Variable p = leaf({3}, {0, 0, 0});
   RowMomentum optimizer({{"p", p}}, {});
