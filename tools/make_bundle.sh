@@ -97,6 +97,8 @@ for library in openblas hdf5 boost_context z sz aec gtest; do
 done
 
 cp tools/bundle/README.md tools/bundle/run_gpu_tests.sh tools/bundle/report.sh "$bundle/"
+mkdir "$bundle/opponents"
+cp tools/opponents/*.py tools/opponents/README.md "$bundle/opponents/"
 chmod +x "$bundle/run_gpu_tests.sh"
 cat README.md docs/*.md docs/internals/*.md >"$bundle/data/basin.txt" # a small text to train on
 {

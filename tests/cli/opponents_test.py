@@ -15,6 +15,7 @@ sys.path.insert(0, FOLDER)
 
 # pylint: disable=wrong-import-position
 import cpu
+import gpu_problems
 import growth
 import mechanism_page
 import mechanisms
@@ -111,6 +112,17 @@ class Problems(unittest.TestCase):
         self.assertEqual(len(problems.all_problems(quick=True)), len(names))
 
 
+    def test_problems_of_a_gpu(self):
+        everything = gpu_problems.gpu_problems()
+        names = [p.name for p in everything]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertEqual(len(gpu_problems.gpu_problems(quick=True)), len(names))
+        for subject in ["attention fwd+bwd", "window=512", "separation=sparsemax", "top=20",
+                        "separation=random_features", "rnn fwd", "linear_cross_entropy", "adamw",
+                        "step hopfield"]:
+            self.assertTrue(problems.chosen(everything, [subject], []), subject)
+
+
 class OurProgram(OpponentsCase):
     def test_rounds_until_it_is_closed(self):
         with Ours(PROGRAM, ["time", "fill", "--shape", "n=10", "--min-time", "0.1"], 1) as ours:
@@ -128,6 +140,12 @@ class OurProgram(OpponentsCase):
             words = [] if problem.kind == "step" else ["--min-time", "0.01"]
             with Ours(PROGRAM, problem.command() + words, 1) as ours:
                 self.assertGreater(ours.round(), 0, problem.name)
+
+    def test_every_problem_of_a_gpu_is_one_it_knows(self):
+        for problem in gpu_problems.gpu_problems(quick=True):
+            if problem.kind != "step" and problem.precision == "f32":
+                with Ours(PROGRAM, problem.command() + ["--min-time", "0.01"], 1, "simt") as ours:
+                    self.assertGreater(ours.round(), 0, problem.name)
 
     def test_growth(self):
         found = growth.measure(PROGRAM, 1, 2, lambda _: None, {"attention": [16, 32]},
@@ -150,7 +168,7 @@ class Usage(OpponentsCase):
         return self.path("absent")
 
     def test_help(self):
-        for name in ["cpu.py", "page.py", "mechanisms.py"]:
+        for name in ["cpu.py", "gpu.py", "page.py", "mechanisms.py"]:
             process = self.script(name, "--help")
             self.assertEqual(process.returncode, 0)
             self.assertIn("--rounds", process.stdout)
@@ -161,6 +179,9 @@ class Usage(OpponentsCase):
         self.assertEqual(process.stderr.count("\n"), 1)
         self.assertIn("needs PyTorch: no torch here", process.stderr)
         self.assertEqual(process.stdout, "")
+        process = self.script("gpu.py", "--program", PROGRAM, PYTHONPATH=self.path("absent"))
+        self.assertEqual(process.returncode, 77, process.stderr)
+        self.assertTrue(process.stderr.startswith("gpu.py: skipped"), process.stderr)
         process = self.script("page.py", "--measure", "--program", PROGRAM, "--folder",
                               self.path("page"), PYTHONPATH=self.path("absent"))
         self.assertEqual(process.returncode, 77, process.stderr)
@@ -172,6 +193,11 @@ class Usage(OpponentsCase):
             process = self.script("cpu.py", *words)
             self.assertEqual(process.returncode, 2, process.stderr)
             self.assertIn(part, process.stderr)
+
+    def test_a_problem_that_ours_cannot_do_spoils_no_other(self):
+        document = {"rows": [], "failed": {"p": "exit status 1: no memory"}}
+        self.assertEqual(list(tables.skipped_lines(document)),
+                         ["p: ours failed: exit status 1: no memory"])
 
     def test_list(self):
         process = self.script("cpu.py", "--list", "--only", "gemm")
@@ -308,6 +334,23 @@ class WithTorch(OpponentsCase):
             text = file.read()
         for title, _ in mechanism_page.TITLES.values():
             self.assertIn(f"## {title}\n", text)
+
+    def test_a_comparison_on_a_gpu_is_rehearsed(self):
+        words = ["--device", "simt", "--no-compile", "--rounds", "1", "--min-time", "0.1", "--seconds",
+                 "0", "--program", PROGRAM, "--json", self.path("found.json")]
+        for name in ["attention fwd+bwd", "association", "rnn fwd+bwd", "linear_cross_entropy",
+                     "adamw", "step attention", "step hopfield"]:
+            words += ["--only", name]
+        process = self.script("gpu.py", *words, "--without", "length=2048", "--without", "L=8192",
+                              "--without", "length=4096", "--without", "length=8192")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        with open(self.path("found.json")) as file:
+            document = json.load(file)
+        self.assertEqual(document["format"], "basin opponents gpu rehearsal")
+        self.assertEqual(document["failed"], {})
+        labels = {them["label"] for row in document["rows"] for them in row["opponents"]}
+        self.assertLessEqual({"eager stored", "eager masked", "eager scattered", "eager chunks",
+                              "eager fused"}, labels)
 
     def test_page_is_measured(self):
         process = self.script("page.py", "--measure", "--quick", "--rounds", "2", "--seconds", "0",

@@ -3,26 +3,26 @@
 import math
 import tempfile
 
-import memory
 import npy
 import ratios
 from ours import Ours
-from rounds import repeated, take_turns
-from torch_opponents import TOLERANCE, opponents_of
+from rounds import take_turns
+from torch_opponents import TOLERANCES, opponents_of
 
 # Of the loss of the first step, f32 sums in another order, and of the second, after clipping and
 # AdamW, which turns the sign of a rounding error into a whole step of a weight.
-LOSS_TOLERANCES = (1e-5, 1e-4)
+LOSS_TOLERANCES = {"f32": (1e-5, 1e-4), "tf32": (1e-3, 2e-3), "bf16": (5e-3, 1e-2)}
 
 
-def compare(torch, program, problem, settings, tell):
+def compare(torch, place, program, problem, settings, tell):
     """A row of the document. Throws OursFailed."""
     with tempfile.TemporaryDirectory(prefix="opponents-") as folder:
         arrays = [] if problem.kind == "kernel" else ["--arrays", folder]
         sample = [] if problem.kind == "step" else ["--min-time", str(1e3 * settings.min_seconds)]
-        with Ours(program, problem.command() + arrays + sample, settings.threads) as ours:
-            found = npy.read_folder(folder)
-            opponents, skipped = _set_up(torch, problem, found, settings, tell)
+        with Ours(program, problem.command() + arrays + sample, settings.threads,
+                  place.device) as ours:
+            found = {name: place.to(array) for name, array in npy.read_folder(folder).items()}
+            opponents, skipped = _set_up(torch, place, problem, found, settings, tell)
             contestants = {"ours": ours.round, "ours again": ours.round}
             contestants.update({label: each["round"] for label, each in opponents.items()})
             seconds = take_turns(contestants, settings.rounds, settings.least_rounds,
@@ -30,20 +30,20 @@ def compare(torch, program, problem, settings, tell):
             return _row(problem, ours, opponents, skipped, seconds)
 
 
-def _set_up(torch, problem, arrays, settings, tell):
+def _set_up(torch, place, problem, arrays, settings, tell):
     opponents, skipped = {}, {}
-    for label, make in opponents_of(torch, problem, arrays, settings.compile):
+    for label, make in opponents_of(torch, place, problem, arrays, settings.compile):
         tell(f"{problem.name}: {label}")
-        before = memory.start_peak() if problem.kind == "step" else None
+        before = place.start_peak() if problem.kind == "step" else None
         try:
             call, difference = make()
             each = {"call": call, "difference": difference}
-            each["round"] = repeated(call, settings.min_seconds)
+            each["round"] = place.repeated(call, settings.min_seconds)
         except Exception as error:  # whatever another library throws
             skipped[label] = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0][:200]
             continue
         if before is not None:
-            each["peak_bytes"] = memory.peak() - before
+            each["peak_bytes"] = place.peak() - before
         opponents[label] = each
     return opponents, skipped
 
@@ -79,11 +79,12 @@ def _judge(problem, ours, each, them):
     them["agrees"] = True
     if each["difference"] is not None:
         them["difference"] = each["difference"]
-        them["agrees"] = each["difference"] <= TOLERANCE
+        them["agrees"] = each["difference"] <= TOLERANCES[problem.precision]
     if problem.kind == "step":
         step = each["call"]
         them["parameters"] = step.parameter_count()
         them["first_loss"], them["second_loss"] = step.losses[:2]
         them["agrees"] = them["parameters"] == ours.ready["parameters"] and all(
             abs(found - expected) <= tolerance * expected for found, expected, tolerance in
-            zip(step.losses, (ours.ready["first_loss"], ours.first["loss"]), LOSS_TOLERANCES))
+            zip(step.losses, (ours.ready["first_loss"], ours.first["loss"]),
+                LOSS_TOLERANCES[problem.precision]))

@@ -26,8 +26,8 @@ def whole(text):
     return number
 
 
-def parser():
-    p = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+def parser(description=__doc__):
+    p = argparse.ArgumentParser(description=description)
     p.add_argument("--program", default=PROGRAM, help="profile_kernels [%(default)s]")
     p.add_argument("--threads", type=whole, default=1, help="of both [1]")
     p.add_argument("--only", action="append", default=[], metavar="TEXT",
@@ -50,7 +50,7 @@ def parser():
 
 
 def stop(status, message):
-    print(f"cpu.py: {message}", file=sys.stderr)
+    print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -61,24 +61,33 @@ def import_torch():
         stop(77, f"skipped: needs PyTorch: {error}; run it with a Python that has torch")
 
 
-def run(torch, arguments, problems):
+def run(torch, arguments, problems, place=None, kind="cpu"):
     # After the argument checks, because they import torch.
     import machine
     from comparison import compare
     from ours import Ours
+    from place import Cpu
+
+    place = place or Cpu()
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(1)
     tell = lambda what: print(what, file=sys.stderr, flush=True)
     with Ours(arguments.program, ["time", "fill", "--shape", "n=1"], arguments.threads) as first:
-        document = {"format": "basin opponents cpu", "version": 1,
-                    **machine.describe(torch, first.ready, arguments.threads)}
-    document["rows"] = []
+        document = {"format": f"basin opponents {kind}", "version": 1,
+                    **machine.describe(torch, first.ready, arguments.threads), **place.describe()}
+    document["rows"], document["failed"] = [], {}
     for problem in problems:
         tell(problem.name)
-        document["rows"].append(compare(torch, arguments.program, problem, arguments, tell))
+        try:
+            document["rows"].append(
+                compare(torch, place, arguments.program, problem, arguments, tell))
+        except OursFailed as error:  # the others are still worth their time
+            document["failed"][problem.name] = str(error)
+            tell(f"{problem.name}: {error}")
         # What was compiled for a problem is of no use to the next.
         torch.compiler.reset()
+        place.free()
     document["load_after"] = os.getloadavg()
     return document
 
@@ -113,22 +122,23 @@ def write(path, content):
     os.replace(path + ".partial", path)
 
 
-def main():
-    p = parser()
-    arguments = p.parse_args()
+def check(p, arguments, problems):
+    """Ends the program for wrong usage, or after the list of names that was asked for."""
     arguments.min_seconds = arguments.min_time / 1e3
     arguments.least_rounds = min(arguments.least_rounds, arguments.rounds)
-    problems = chosen(all_problems(arguments.quick), arguments.only, arguments.without)
     if not problems:
         p.error("no problem has such a name; --list shows them")
     if arguments.list:
         print("\n".join(problem.name for problem in problems))
-        return
+        sys.exit(0)
     if shutil.which(arguments.program) is None:
         p.error(f"--program: {arguments.program} is no program; build it, or say where it is")
-    torch = import_torch()
+
+
+def compete(measure, arguments):
+    """Tells and writes what measure() finds."""
     try:
-        document = run(torch, arguments, problems)
+        document = measure()
     except OursFailed as error:
         stop(1, error)
     except KeyboardInterrupt:
@@ -145,6 +155,17 @@ def main():
                  if not all(them["agrees"] for them in row["opponents"])]
     if different:
         stop(1, f"results differ from PyTorch's: {', '.join(different)}")
+    if document["failed"]:
+        stop(1, f"ours failed: {', '.join(document['failed'])}")
+
+
+def main():
+    p = parser()
+    arguments = p.parse_args()
+    problems = chosen(all_problems(arguments.quick), arguments.only, arguments.without)
+    check(p, arguments, problems)
+    torch = import_torch()
+    compete(lambda: run(torch, arguments, problems), arguments)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ class OursFailed(Exception):
 class Ours:
     """`ready` is the line it prints when set up, `first` and `last` those of rounds."""
 
-    def __init__(self, program, words, threads):
-        self.words = [program, *words, "--on-request", "--threads", str(threads)]
+    def __init__(self, program, words, threads, device="cpu"):
+        self.words = [program, *words, "--on-request", "--threads", str(threads), "--device", device]
         # A file, because a pipe that nobody reads would block it.
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -13,18 +13,23 @@ class Problem:
     backward: bool = False
     compiled: bool = True  # whether torch.compile has something to do
     must: float = None  # how many times faster than PyTorch ours has to be
+    precision: str = "f32"  # of products: f32, tf32 or bf16
 
     @property
     def name(self):
         what = {"kernel": "", "step": "", "operation": " fwd+bwd" if self.backward else " fwd"}
         start = "step " if self.kind == "step" else ""
-        return f"{start}{self.subject}{what[self.kind]} {self.sizes_text()}"
+        precision = "" if self.precision == "f32" else f" {self.precision}"
+        return f"{start}{self.subject}{what[self.kind]}{precision} {self.sizes_text()}"
 
     def sizes_text(self):
         return ",".join(f"{key}={value}" for key, value in self.sizes.items())
 
     def command(self):
         """The words for profile_kernels."""
+        return self._words() + ([] if self.precision == "f32" else ["--precision", self.precision])
+
+    def _words(self):
         if self.kind == "step":
             words = ["step", "--backbone", self.subject]
             for key, value in self.sizes.items():

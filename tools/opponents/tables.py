@@ -34,6 +34,8 @@ def skipped_lines(document):
     for row in document["rows"]:
         for label, why in row["skipped"].items():
             yield f"{row['name']}: {label} skipped: {why}"
+    for name, why in document.get("failed", {}).items():
+        yield f"{name}: ours failed: {why}"
 
 
 def step_lines(document):
@@ -71,7 +73,9 @@ def markdown(head, rows):
 def circumstances(document):
     machine, build = document["machine"], document["build"]
     before, after = document["load_before"], document["load_after"]
-    return [f"{machine['processor']}, {machine['cores']} cores, {machine['isa']}; "
+    card = [f"{document['card']}; theirs: CUDA {document['torch_cuda']}, cuDNN {document['cudnn']}"
+            ] if "card" in document else []
+    return [*card, f"{machine['processor']}, {machine['cores']} cores, {machine['isa']}; "
             f"{document['threads']} thread{'s' if document['threads'] != 1 else ''} each; "
             f"{document['date']}",
             f"ours: basin {build['version']} {build['commit']}, {build['compiler']} "

@@ -75,10 +75,10 @@ def make_classes(torch):
 
 
 class TrainingStep:
-    """Forward pass, loss, backward pass, clipping and AdamW, each in the form that is fastest on the
-    CPU. `arrays`: what `profile_kernels step --arrays` wrote."""
+    """Forward pass, loss, backward pass, clipping and AdamW, each in its fastest form. `arrays`: what
+    `profile_kernels step --arrays` wrote. `prepare` makes of the model what is called."""
 
-    def __init__(self, torch, kind, sizes, arrays, compiled):
+    def __init__(self, torch, kind, sizes, arrays, prepare):
         self.torch = torch
         with torch.device("meta"):  # the weights are ours
             self.model = make_classes(torch)(kind, sizes["layers"], sizes["width"], sizes["heads"],
@@ -89,7 +89,7 @@ class TrainingStep:
         self.model.load_state_dict(weights, assign=True)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.95),
                                            eps=1e-8, weight_decay=0.01, fused=True)
-        self.loss_of = torch.compile(self.model) if compiled else self.model
+        self.loss_of = prepare(self.model)
         self.losses = []
 
     def parameter_count(self):
@@ -98,7 +98,8 @@ class TrainingStep:
     def __call__(self):
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss_of(self.tokens, self.targets)
-        self.losses.append(loss.item())
+        if len(self.losses) < 2:  # what is compared; later steps need not wait for a GPU
+            self.losses.append(loss.item())
         loss.backward()
         self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()

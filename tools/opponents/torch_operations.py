@@ -1,19 +1,36 @@
-"""The operations of `profile_kernels operation` in PyTorch: `formulas(torch)[name]` has ways to
-compute one, by the name of the opponent. A way takes the arrays by name and the sizes."""
+"""The operations of `profile_kernels operation` in PyTorch: `formulas(...)[name]` has ways to compute
+one, by the name of the opponent. A way takes the arrays by name and the sizes."""
+
+import torch_mechanisms
 
 CHUNK = 64
 EPS = 1e-6  # of the normaliser of linear attention, as ours
 
 
-def formulas(torch):
+def formulas(torch, place, problem):
     f = torch.nn.functional
 
     def attention(a, sizes):
         return f.scaled_dot_product_attention(a["q"], a["k"], a["v"],
                                               is_causal=sizes["causal"] == 1)
 
+    def attention_ways():
+        if place.torch_device == "cpu":
+            return {"": attention}
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        def by(backend):
+            def call(a, sizes):
+                with sdpa_kernel(backend):
+                    return attention(a, sizes)
+            return call
+
+        return {"cuDNN": by(SDPBackend.CUDNN_ATTENTION), "flash": by(SDPBackend.FLASH_ATTENTION),
+                "efficient": by(SDPBackend.EFFICIENT_ATTENTION), "math": by(SDPBackend.MATH)}
+
     return {
-        "attention": {"": attention},
+        "attention": attention_ways(),
+        "association": torch_mechanisms.ways(torch, place, problem),
         "linear_attention": {
             "chunks": lambda a, s: linear_attention_chunks(torch, a["q"], a["k"], a["v"]),
             "masked": lambda a, s: linear_attention_masked(torch, a["q"], a["k"], a["v"]),
@@ -47,9 +64,16 @@ def linear_attention_masked(torch, q, k, v):
 
 
 def linear_attention_chunks(torch, q, k, v):
-    """Pairs inside a chunk; what came before it through one state of each chunk."""
     q = torch.nn.functional.elu(q) + 1
     k = torch.nn.functional.elu(k) + 1
+    return linear_attention_features(q, k, v, EPS)
+
+
+def linear_attention_features(q, k, v, eps, causal=True):
+    """phi(q) and phi(k) given. Pairs inside a chunk; what came before it through one state of each
+    chunk."""
+    if not causal:
+        return (q @ (k.transpose(-1, -2) @ v)) / (q @ k.sum(-2).unsqueeze(-1) + eps)
     length = q.shape[-2]
     chunk = min(CHUNK, length)
     q, k, v = (x.unflatten(-2, (length // chunk, chunk)) for x in (q, k, v))
@@ -60,7 +84,7 @@ def linear_attention_chunks(torch, q, k, v):
     sums = sums.cumsum(-3) - sums
     scores = (q @ k.transpose(-1, -2)).tril()
     out = scores @ v + q @ states
-    normaliser = scores.sum(-1, keepdim=True) + q @ sums + EPS
+    normaliser = scores.sum(-1, keepdim=True) + q @ sums + eps
     return (out / normaliser).flatten(-3, -2)
 
 

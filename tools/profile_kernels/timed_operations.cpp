@@ -36,6 +36,8 @@ class Drawn {
   Tensor ids(const std::string& name, std::int64_t count, std::int64_t bound) {
     return problem.ids[name] = random_ids({count}, bound, rng_.next_stream());
   }
+  // The same, without a gradient.
+  Variable constant(const Tensor& value) { return problem.constants.emplace_back(value); }
   OperationProblem with(std::function<Variable()> forward) {
     problem.forward = std::move(forward);
     return std::move(problem);
@@ -55,8 +57,7 @@ OperationProblem attention_problem(const Sizes& s) {
   const Variable k = d.normal("k", heads_shape(s));
   const Variable v = d.normal("v", heads_shape(s));
   const double beta = 1.0 / std::sqrt(static_cast<double>(s.at("D")));
-  const Variable fixed(Tensor::full({s.at("H")}, beta, DType::f32));
-  d.problem.constants.push_back(fixed);
+  const Variable fixed = d.constant(Tensor::full({s.at("H")}, beta, DType::f32));
   return d.with(
       [=, causal = s.at("causal") == 1] { return attention(q, k, v, fixed, Tensor(), causal); });
 }
@@ -91,16 +92,23 @@ OperationProblem association_problem(const Sizes& s) {
   o.top_fraction = std::min(1.0, static_cast<double>(s.at("top")) / 100);
   settings.random_key = 1;
   const double beta = 1.0 / std::sqrt(static_cast<double>(s.at("D")));
-  const Variable fixed(Tensor::full({s.at("H")}, beta, DType::f32));
+  const Variable fixed = d.constant(Tensor::full({s.at("H")}, beta, DType::f32));
   const Variable alpha = o.separation == Separation::entmax
-                             ? Variable(Tensor::full({s.at("H")}, 1.5, DType::f32))
+                             ? d.constant(Tensor::full({s.at("H")}, 1.5, DType::f32))
                              : Variable();
+  Variable projection;
   if (o.separation == Separation::random_features) {
     o.features = s.at("features");
-    settings.projection = d.rng().normal({o.features, s.at("D")}, 1.0, DType::f32);
-    d.problem.ids["projection"] = settings.projection;
+    projection = d.constant(d.rng().normal({o.features, s.at("D")}, 1.0, DType::f32));
+    d.problem.ids["projection"] = projection.value();
   }
-  return d.with([=] { return associate(q, k, v, fixed, alpha, settings); });
+  return d.with([=] {
+    RetrievalSettings here = settings;
+    if (projection.defined()) {
+      here.projection = projection.value();  // where it lies by now
+    }
+    return associate(q, k, v, fixed, alpha, here);
+  });
 }
 
 std::vector<SizeParameter> association_sizes() {
@@ -215,8 +223,7 @@ const std::vector<TimedOperation>& timed_operations() {
        attention_problem},
       {"linear_attention", "kernelised attention, phi = elu + 1", kHeadSizes,
        linear_attention_problem},
-      {"association", "attention by any mechanism; on the CPU", association_sizes(),
-       association_problem},
+      {"association", "attention by any mechanism", association_sizes(), association_problem},
       {"linear",
        "x W^T + b",
        {{"rows", 4096, "rows"}, {"in", 256, "inputs"}, {"out", 256, "outputs"}},

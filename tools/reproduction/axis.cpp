@@ -58,7 +58,14 @@ std::vector<double> equal_steps(const Axis& axis) {
   return tics;
 }
 
-// The values themselves, if there are few and their labels would not overlap.
+// Whether the value is written in three digits, as 0.316 is and the root of ten is not, or counts.
+bool is_round(double value) {
+  const double digits = std::pow(10.0, 2.0 - std::floor(std::log10(value) + 1e-9));
+  const double scaled = value * std::max(digits, 1.0);
+  return std::abs(scaled - std::round(scaled)) <= 1e-6 * scaled;
+}
+
+// The values themselves, if there are few, round ones, and their labels would not overlap.
 std::vector<double> own_tics(const Axis& axis, const std::vector<double>& values) {
   std::set<double> distinct;
   for (const double value : values) {
@@ -71,7 +78,8 @@ std::vector<double> own_tics(const Axis& axis, const std::vector<double>& values
   }
   double previous = 0.0;
   for (const double value : distinct) {
-    if (previous > 0.0 && std::log10(value / previous) < 0.065 * decades(axis)) {
+    const bool crowded = previous > 0.0 && std::log10(value / previous) < 0.065 * decades(axis);
+    if (crowded || !is_round(value)) {
       return {};
     }
     previous = value;

@@ -32,6 +32,9 @@ constexpr int kOurs[] = {7, 5, 9, 13, 11, 15, 6, 4, 8, 12};
 // Published: star, cross, plus, then open diamond, pentagon and triangle downwards.
 constexpr int kTheirs[] = {3, 2, 1, 12, 14, 10};
 constexpr std::size_t kFewPoints = 25;  // each gets its mark
+constexpr std::size_t kFewBands = 5;    // more of them, one over the other, must be lighter
+// Characters of an entry of a key that leaves the plot room at its side.
+constexpr std::size_t kNarrowTitle = 24;
 // Characters of a title in the key: above the first the letters are smaller, the second is all that
 // fits.
 constexpr std::size_t kWideTitle = 66;
@@ -179,8 +182,6 @@ class Drawing {
   static constexpr std::size_t kWidth = 960;
 
   std::string head(const std::string& svg_name) {
-    std::size_t lines = 1;
-    const std::string title = wrapped(figure_.title, 62, lines);
     std::size_t y_lines = 1;
     const std::string y_label = wrapped(figure_.y_label, 50, y_lines);
     std::size_t widest = 0;
@@ -191,7 +192,10 @@ class Drawing {
         ++entries;
       }
     }
-    const bool beside = entries > 4 && widest <= 30;
+    const bool beside = entries > 4 && widest <= kNarrowTitle;
+    // The title stands in the middle of the plot and not of the picture.
+    std::size_t lines = 1;
+    const std::string title = wrapped(figure_.title, beside ? 50 : 62, lines);
     const std::size_t columns = std::max<std::size_t>(1, 96 / (widest + 8));
     const std::size_t rows = beside || entries == 0 ? 0 : (entries + columns - 1) / columns;
     height_ =
@@ -296,8 +300,8 @@ class Drawing {
       if (series.kind == Series::Kind::line && intervals >= 3) {
         bands_.push_back(
             fmt::format("{} using 1:3:4 with filledcurves fillcolor '{}' fillstyle "
-                        "transparent solid 0.2 noborder notitle",
-                        band, style.colour));
+                        "transparent solid {} noborder notitle",
+                        band, style.colour, figure_.series.size() > kFewBands ? 0.1 : 0.2));
       } else if (intervals > 0) {
         bands_.push_back(
             fmt::format("{} using 1:2:3:4 with yerrorbars linewidth 1.5 linecolor '{}' "
