@@ -92,7 +92,7 @@ std::string log_tics(char name, const Axis& axis, const std::vector<double>& val
   std::vector<double> minor;
   std::vector<double> major = name == 'x' ? own_tics(axis, values) : std::vector<double>();
   if (major.empty()) {
-    if (span > 3.0) {
+    if (span > 2.0) {
       major = multiples(axis, {1.0}, static_cast<int>(std::ceil(span / 9.0)));
       minor = span > 9.0 ? multiples(axis, {1.0}, 1) : std::vector<double>();
       if (span <= 6.0) {

@@ -227,7 +227,7 @@ class Drawing {
         : beside
             ? "set key outside right top vertical Left reverse samplen 4 spacing 1.3 noenhanced\n"
             : fmt::format(
-                  "set key below center horizontal Left reverse samplen 4 spacing 1.3 "
+                  "set key below center horizontal Left reverse samplen 4 spacing 1.3 height 1 "
                   "maxcols {}{} noenhanced\n",
                   columns, widest > kWideTitle ? " font ',11'" : "");
     return text;

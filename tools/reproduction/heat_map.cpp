@@ -68,7 +68,7 @@ void add_contours(HeatMap& map, const Grid& grid) {
   const std::string title =
       grid.contours.size() <= 6
           ? fmt::format("contour lines at {}", fmt::join(grid.contours, ", "))
-          : fmt::format("{} contour lines from {} to {}", grid.contours.size(),
+          : fmt::format("{} contour lines from {:.3g} to {:.3g}", grid.contours.size(),
                         *std::min_element(grid.contours.begin(), grid.contours.end()),
                         *std::max_element(grid.contours.begin(), grid.contours.end()));
   map.titles.push_back(title);
