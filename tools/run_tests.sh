@@ -9,7 +9,8 @@ usage: tools/run_tests.sh [options] [-- CTEST-OPTIONS...]
 
   --all          run the tests labelled slow, too
   --preset P     release (default), cuda, debug, asan or tsan: builds in build/P
-  --fuzz         run each fuzz target for a minute with libFuzzer, too, if clang++ has it (implied
+  --fuzz         run each fuzz target for half a minute (with --all, a minute) with libFuzzer, too,
+                 if clang++ has it (implied
                  where the variable CI is set and nothing follows --)
   --no-fuzz      do not
   --jobs N       compile and test with N processes (default: the number of processors)
@@ -137,7 +138,12 @@ if [ "$fuzz" = yes ] && ! has_fuzzer; then
   fuzz_note="skipped, there is no clang++ with libFuzzer (tools/install_packages.sh fuzz)"
 elif [ "$fuzz" = yes ]; then
   stage "Fuzzing in build/fuzz"
-  configure fuzz -DBASIN_BUILD_TESTS=ON -DBASIN_WARNINGS_AS_ERRORS=OFF
+  fuzz_seconds=30
+  if [ "$all" = yes ]; then
+    fuzz_seconds=60
+  fi
+  configure fuzz -DBASIN_BUILD_TESTS=ON -DBASIN_WARNINGS_AS_ERRORS=OFF \
+    -DBASIN_FUZZ_SECONDS="$fuzz_seconds"
   cmake --build build/fuzz --target fuzzers --parallel "$jobs"
   fuzz_results=build/fuzz/test_results.xml
   rm -f "$fuzz_results"
