@@ -9,8 +9,8 @@ usage: tools/run_tests.sh [options] [-- CTEST-OPTIONS...]
 
   --all          run the tests labelled slow, too
   --preset P     release (default), cuda, debug, asan or tsan: builds in build/P
-  --fuzz         run each fuzz target for half a minute (with --all, a minute) with libFuzzer, too,
-                 if clang++ has it (implied
+  --fuzz         run each fuzz target for half a minute, with --all a minute, with libFuzzer,
+                 too, if clang++ has it (implied
                  where the variable CI is set and nothing follows --)
   --no-fuzz      do not
   --jobs N       compile and test with N processes (default: the number of processors)
