@@ -171,6 +171,8 @@ struct RandomFeatureProblem {
 /// run(data, dtype, variant, context).
 KernelCase attention_forward_case(const AssociationProblem&, const CpuContext&);
 KernelCase attention_backward_case(const AssociationProblem&, const CpuContext&);
+KernelCase tensor_attention_forward_case(const AssociationProblem&, const CpuContext&);
+KernelCase tensor_attention_backward_case(const AssociationProblem&, const CpuContext&);
 KernelCase linear_attention_forward_case(const AssociationProblem&, const CpuContext&);
 KernelCase linear_attention_backward_case(const AssociationProblem&, const CpuContext&);
 KernelCase random_feature_forward_case(const RandomFeatureProblem&, const CpuContext&);

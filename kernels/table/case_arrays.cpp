@@ -1,9 +1,11 @@
 #include "kernels/table/case_arrays.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "kernels/common/half.h"
 #include "kernels/common/philox.h"
 
 namespace basin::kernels {
@@ -13,13 +15,14 @@ namespace {
 using Role = CaseBuffer::Role;
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kGuard = 256;  // bytes on either side, a multiple of the alignment
-// All ones are a NaN in f32 and f64, and an id that no table has.
+// All ones are a NaN in every floating type, and an id that no table has.
 constexpr std::byte kPoison{0xFF};
 
-// Guards are NaNs too, so that an element read beyond the end shows in the result; each buffer has
-// a payload of its own, because a NaN copied from one guard to another would leave it unchanged.
+// Guards are NaNs too, of two, four or eight bytes, so that an element read beyond the end shows in
+// the result; each buffer has a payload of its own, because a NaN copied from one guard to another
+// would leave it unchanged.
 std::uint32_t guard_word(std::size_t buffer) {
-  return 0xFFC00000u | static_cast<std::uint32_t>(buffer + 1);
+  return 0xFFFFFF80u | static_cast<std::uint32_t>((buffer + 1) % 0x7F);
 }
 
 void fill_guard(std::byte* at, std::size_t buffer) {
@@ -54,6 +57,7 @@ double element(const void* data, DType dtype, std::int64_t at) {
   switch (dtype) {
     case DType::f32: return static_cast<double>(static_cast<const float*>(data)[at]);
     case DType::f64: return static_cast<const double*>(data)[at];
+    case DType::bf16: return static_cast<double>(to_float(static_cast<const BFloat16*>(data)[at]));
     case DType::i64: return static_cast<double>(static_cast<const std::int64_t*>(data)[at]);
     default: return std::numeric_limits<double>::quiet_NaN();
   }
@@ -63,6 +67,7 @@ void set_element(void* data, DType dtype, std::int64_t at, double value) {
   switch (dtype) {
     case DType::f32: static_cast<float*>(data)[at] = static_cast<float>(value); break;
     case DType::f64: static_cast<double*>(data)[at] = value; break;
+    case DType::bf16: static_cast<BFloat16*>(data)[at] = to_bfloat16(value); break;
     case DType::i64: static_cast<std::int64_t*>(data)[at] = static_cast<std::int64_t>(value); break;
     default: break;
   }
@@ -145,7 +150,8 @@ bool CaseArrays::same_outputs(const CaseArrays& other) const {
   return true;
 }
 
-CaseArrays::Difference CaseArrays::difference(const CaseArrays& reference) const {
+template <class Scale>
+CaseArrays::Difference CaseArrays::largest(const CaseArrays& reference, Scale&& scale) const {
   Difference worst;
   for (std::size_t i = 0; i < data_.size(); ++i) {
     if (!is_compared(i)) {
@@ -156,7 +162,7 @@ CaseArrays::Difference CaseArrays::difference(const CaseArrays& reference) const
       const double expected = element(reference.data_[i], reference.dtype_of_buffer(i), at);
       // Infinities agree when equal; their difference would be NaN.
       const double error =
-          found == expected ? 0.0 : std::abs(found - expected) / (1 + std::abs(expected));
+          found == expected ? 0.0 : std::abs(found - expected) / scale(i, expected);
       if (!(error <= worst.error)) {
         worst = {error, problem_->buffers[i].name, at, found, expected};
         if (std::isnan(error)) {
@@ -166,6 +172,27 @@ CaseArrays::Difference CaseArrays::difference(const CaseArrays& reference) const
     }
   }
   return worst;
+}
+
+CaseArrays::Difference CaseArrays::difference(const CaseArrays& reference) const {
+  return largest(reference, [](std::size_t, double expected) { return 1 + std::abs(expected); });
+}
+
+CaseArrays::Difference CaseArrays::difference(const CaseArrays& reference,
+                                              const CaseArrays& naive) const {
+  std::vector<double> units(data_.size());
+  for (std::size_t i = 0; i < data_.size(); ++i) {
+    for (std::int64_t at = 0; is_compared(i) && at < elements(i); ++at) {
+      const double expected = element(reference.data_[i], reference.dtype_of_buffer(i), at);
+      const double error = element(naive.data_[i], naive.dtype_of_buffer(i), at) - expected;
+      if (std::isfinite(error)) {  // a query that sees nothing has an infinite log-sum-exp
+        units[i] = std::max(units[i], std::abs(error));
+      }
+    }
+  }
+  return largest(reference, [&](std::size_t buffer, double expected) {
+    return std::max(units[buffer], kLeastUnit * (1 + std::abs(expected)));
+  });
 }
 
 std::span<std::byte> CaseArrays::with_borders(std::size_t buffer) {
@@ -183,11 +210,7 @@ std::int64_t CaseArrays::elements(std::size_t buffer) const {
 }
 
 DType CaseArrays::dtype_of_buffer(std::size_t buffer) const {
-  const CaseBuffer& b = problem_->buffers[buffer];
-  if (b.integer) {
-    return DType::i64;
-  }
-  return b.always_double ? DType::f64 : dtype_;
+  return dtype_in(problem_->buffers[buffer], dtype_);
 }
 
 std::size_t CaseArrays::bytes(std::size_t buffer) const {
@@ -197,6 +220,27 @@ std::size_t CaseArrays::bytes(std::size_t buffer) const {
 bool CaseArrays::is_compared(std::size_t buffer) const {
   const CaseBuffer& b = problem_->buffers[buffer];
   return b.compared && (b.role == Role::output || b.role == Role::in_out);
+}
+
+CaseReference::CaseReference(const KernelCase& problem, const CaseArrays& inputs)
+    : expected_(inputs.widened()) {
+  problem.reference(expected_.data());
+  if (problem.naive) {
+    naive_.emplace(inputs.widened());
+    problem.naive(naive_->data());
+  }
+}
+
+CaseArrays::Difference CaseReference::difference(const CaseArrays& found) const {
+  return naive_ ? found.difference(expected_, *naive_) : found.difference(expected_);
+}
+
+double allowed_error(const KernelEntry& entry, const KernelCase& problem, DType dtype,
+                     double longer_sums) {
+  if (problem.naive) {
+    return kNaiveErrors;
+  }
+  return longer_sums * (dtype == DType::f32 ? entry.tolerance_f32 : entry.tolerance_f64);
 }
 
 }  // namespace basin::kernels

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,8 +14,8 @@ namespace basin::kernels {
 
 class CaseArrays {
  public:
-  /// Allocates every buffer of `problem`, draws its inputs and calls its prepare. `dtype` is f32 or
-  /// f64. The same case and dtype give the same numbers. `problem` must outlive the object.
+  /// Allocates every buffer of `problem`, draws its inputs and calls its prepare. `dtype` is f32,
+  /// f64 or bf16. The same case and dtype give the same numbers. `problem` must outlive the object.
   CaseArrays(const KernelCase& problem, DType dtype, const CpuContext& context);
   CaseArrays(CaseArrays&&) = default;
   CaseArrays& operator=(CaseArrays&&) = default;
@@ -35,7 +36,9 @@ class CaseArrays {
   bool same_outputs(const CaseArrays& other) const;
 
   struct Difference {
-    double error = 0;  ///< |found - expected| / (1 + |expected|); NaN if only one of them is NaN
+    /// |found - expected| / (1 + |expected|), or in units of a naive computation's error; NaN if
+    /// only one of found and expected is NaN.
+    double error = 0;
     std::string buffer;
     std::int64_t position = -1;
     double found = 0;
@@ -45,6 +48,11 @@ class CaseArrays {
   /// gaps of a strided output must be an in_out buffer: a NaN that neither side overwrote counts as
   /// an error.
   Difference difference(const CaseArrays& reference) const;
+
+  /// The same in units of what `naive` is off by at most in that buffer. A unit is at least what
+  /// rounding f32 sums may come to, kLeastUnit (1 + |expected|).
+  Difference difference(const CaseArrays& reference, const CaseArrays& naive) const;
+  static constexpr double kLeastUnit = 5e-6;
 
   /// A buffer with the borders in front and behind, and where it begins in there: for copies that
   /// keep the guards.
@@ -58,6 +66,8 @@ class CaseArrays {
   CaseArrays(const KernelCase& problem, DType dtype);
   std::size_t bytes(std::size_t buffer) const;
   bool is_compared(std::size_t buffer) const;
+  template <class Scale>
+  Difference largest(const CaseArrays& reference, Scale&& scale) const;
   void draw(std::size_t buffer, const CpuContext& context);
 
   const KernelCase* problem_;
@@ -67,7 +77,24 @@ class CaseArrays {
   std::vector<void*> data_;
 };
 
-/// Element `at` of an array of f32, f64 or i64, as double, and back.
+/// The references of a case on the inputs that some arrays have; for any number of comparisons.
+class CaseReference {
+ public:
+  /// `problem` must outlive the object.
+  CaseReference(const KernelCase& problem, const CaseArrays& inputs);
+  CaseArrays::Difference difference(const CaseArrays& found) const;
+
+ private:
+  CaseArrays expected_;
+  std::optional<CaseArrays> naive_;
+};
+
+/// The largest error that the rule for the case allows, in the units of CaseReference;
+/// `longer_sums`: a factor of the entry's tolerances.
+double allowed_error(const KernelEntry& entry, const KernelCase& problem, DType dtype,
+                     double longer_sums = 1);
+
+/// Element `at` of an array of f32, f64, bf16 or i64, as double, and back.
 double element(const void* data, DType dtype, std::int64_t at);
 void set_element(void* data, DType dtype, std::int64_t at, double value);
 

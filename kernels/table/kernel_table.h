@@ -2,6 +2,7 @@
 // own <family>_table.cpp; nothing central has to be edited.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -28,9 +29,22 @@ struct CaseBuffer {
   /// i64 for integer arrays and f64 for double-only scratch; otherwise the dtype of the case.
   bool integer = false;
   bool always_double = false;
+  /// A floating array that is f32 in a case of bf16, like statistics of a row.
+  bool at_least_f32 = false;
   /// An output that a case computes but does not compare (statistics kept for the backward pass).
   bool compared = true;
 };
+
+/// The element type of a buffer in a case of `dtype`.
+inline DType dtype_in(const CaseBuffer& buffer, DType dtype) {
+  if (buffer.integer) {
+    return DType::i64;
+  }
+  if (buffer.always_double) {
+    return DType::f64;
+  }
+  return buffer.at_least_f32 && dtype == DType::bf16 ? DType::f32 : dtype;
+}
 
 /// Useful work of one call: multiplications and additions, bytes that must move at least once
 /// (for elements of `size` bytes) and exponentials (tanh and erf count as one).
@@ -38,6 +52,7 @@ struct Cost {
   double flops = 0;
   double elements_moved = 0;
   double exps = 0;
+  bool tensor_cores = false;  ///< of a GPU make the products: fewer bits than f32
 };
 
 /// One problem: arrays, how to run the kernel on them and how to get the same outputs in double
@@ -50,7 +65,8 @@ struct KernelCase {
   /// not uniform numbers (NaN in hidden keys, what a forward pass left for the backward pass). May
   /// be empty.
   std::function<Status(void* const* data, DType dtype, const CpuContext&)> prepare{};
-  std::function<Status(void* const* data, DType dtype, int variant, const CpuContext&)> run;
+  /// Empty for a kernel that exists for GPUs only.
+  std::function<Status(void* const* data, DType dtype, int variant, const CpuContext&)> run{};
   /// The same on the kernel written for CUDA, by the executor and on a GPU (then `data` lies there
   /// and the call returns when the work is queued). Empty where there is no such kernel; run_cuda
   /// also in a build without CUDA. set_device_runs() sets both; a case that is too large for the
@@ -58,10 +74,23 @@ struct KernelCase {
   std::function<Status(void* const* data, DType dtype, int variant, const SimtContext&)> run_simt{};
   std::function<Status(void* const* data, DType dtype, int variant, const CudaContext&)> run_cuda{};
   std::function<void(void* const* data)> reference;
+  /// The dtypes it exists in.
+  std::vector<DType> dtypes = {DType::f32, DType::f64};
+  /// For a case with fewer bits than f32: like the reference, but with the roundings of a plain
+  /// program in that precision. The kernel may then be kNaiveErrors times as far from the reference
+  /// as this is, and the entry's tolerances say nothing.
+  std::function<void(void* const* data)> naive{};
   Cost cost;
   /// Operations of the reference, where they are many more than those of the kernel.
   double reference_work = 0;
 };
+
+/// How many times the error of a naive computation in the same precision a kernel may have.
+inline constexpr double kNaiveErrors = 2;
+
+inline bool exists_in(const KernelCase& problem, DType dtype) {
+  return std::find(problem.dtypes.begin(), problem.dtypes.end(), dtype) != problem.dtypes.end();
+}
 
 /// Sets run_simt and run_cuda: `call(data, dtype, variant, context)` takes either context.
 template <class F>
@@ -99,9 +128,10 @@ struct KernelEntry {
   std::string name;
   std::string summary;
   std::vector<KernelVariant>
-      variants;  ///< at least one; variant 0 means the best and is not listed
+      variants;  ///< of the CPU, at least one if it runs there; 0 means the best and is not listed
   std::function<std::vector<KernelCase>(const CpuContext&)> cases;
-  /// Largest |error| / (1 + |reference|), with the reason in the entry's source.
+  /// Largest |error| / (1 + |reference|), with the reason in the entry's source. Cases with a
+  /// naive form have their own rule.
   double tolerance_f32;
   double tolerance_f64;
   SizedProblem sized{};  ///< added by RegisterSizes

@@ -47,7 +47,8 @@ class Count(ProfileKernelsCase):
         self.fails(2, "needs the name of a kernel", "count")
         self.fails(2, ["no kernel 'gem'", "gemm"], "count", "gem")
         self.fails(2, "has no size 'rows'", "count", "gemm", "--shape", "rows=3")
-        self.fails(2, "--dtype", "count", "gemm", "--dtype", "bf16")
+        self.fails(2, "--dtype", "count", "gemm", "--dtype", "f16")
+        self.fails(1, "exists in f32 and f64, not in bf16", "count", "gemm", "--dtype", "bf16")
         self.fails(1, "cannot be written", "count", "gemm", *SMALL, "--json", "/no/folder/x.json")
         self.assertIn("sectors", self.succeed("count", "--help"))
 

@@ -127,6 +127,27 @@ class Run(ProfileKernelsCase):
         expected = self.softmax(a["q"], a["k"], a["v"], 0.5)
         self.assertLess(numpy.abs(self.out() - expected).max(), 1e-12)
 
+    def test_bf16_on_tensor_cores(self):
+        self.write()
+        self.succeed(*self.words("--dtype", "bf16", "--device", "simt", "--backward"))
+        a = self.arrays
+        expected = self.softmax(a["q"], a["k"], a["v"], 0.5)
+        error = numpy.abs(self.out().astype("f8") - expected).max()
+        # Numbers up to 3 with 8 bits, through a mean over 6 keys.
+        self.assertTrue(0 < error < 0.05, error)
+        with h5py.File(self.path("out.h5")) as file:
+            self.assertEqual(file.attrs["dtype"].decode(), "bf16")
+            self.assertEqual(sorted(file), ["dk", "dq", "dv", "out"])
+        self.fails(1, "exists for GPUs", *self.words("--dtype", "bf16", "--overwrite"))
+        self.attributes["update_steps"] = 2
+        self.write()
+        self.fails(1, "bf16 runs one step", *self.words("--dtype", "bf16", "--device", "simt",
+                                                         "--overwrite"))
+        self.attributes = {"mechanism": "sparsemax"}
+        self.write()
+        self.fails(1, "exists in f32 and f64, not in bf16",
+                   *self.words("--dtype", "bf16", "--device", "simt", "--overwrite"))
+
     def test_root_group_16_bits_and_threads(self):
         self.write(group="/", **{n: a.astype("f2") for n, a in self.arrays.items()})
         self.succeed(*self.words("--threads", "2", "--device", "cpu", group="/"))

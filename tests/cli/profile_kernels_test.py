@@ -35,11 +35,16 @@ class List(ProfileKernelsCase):
         self.assertEqual(sizes["m"]["default"], "1024")
         self.assertEqual(sizes["ta"]["choices"], ["0", "1"])
         for entry in entries:
-            self.assertTrue(entry["variants"] and entry["sizes"] and entry["cases"], entry["name"])
+            self.assertTrue(entry["sizes"] and entry["cases"], entry["name"])
+            self.assertEqual(bool(entry["variants"]), entry["cpu"], entry["name"])
+        self.assertEqual(by_name["tensor_attention_forward"]["dtypes"], ["bf16"])
+        self.assertFalse(by_name["tensor_attention_forward"]["cpu"])
 
     def test_every_kernel_that_is_listed_can_be_timed(self):
         # The default sizes are too large for a test.
         for entry in json.loads(self.succeed("list", "--json")):
+            if not entry["cpu"]:
+                continue
             shape = ",".join(
                 f"{s['name']}={max(1, min(int(s['default']), 16))}"
                 for s in entry["sizes"] if "choices" not in s and s["default"] != "0")
@@ -55,6 +60,21 @@ class Check(ProfileKernelsCase):
         self.assertIn("all within their tolerances", text)
         self.assertNotIn("WRONG", text)
         self.assertIn("attention_backward", text)
+
+    def test_bf16_by_the_executor(self):
+        for kernel in ("tensor_attention_forward", "tensor_attention_backward"):
+            text = self.succeed("check", kernel, "--device", "simt")
+            self.assertIn("bf16", text)
+            self.assertNotIn("f64", text)
+        self.fails(1, "exists for GPUs (--device cuda or simt) only", "check",
+                   "tensor_attention_forward")
+        self.fails(1, "exists in bf16, not in f32", "check", "tensor_attention_forward",
+                   "--device", "simt", "--dtype", "f32")
+        self.fails(1, "exists in f32 and f64, not in bf16", "check", "adamw", "--dtype", "bf16")
+        rows = self.timed("tensor_attention_forward", "--shape", "B=1,H=1,L=32,D=16", "--device",
+                          "simt", "--dtype", "bf16")["rows"]
+        self.assertEqual([row["dtype"] for row in rows], ["bf16"])
+        self.assertLessEqual(rows[0]["error"], 2)
 
     def test_options_choose(self):
         text = self.succeed("check", "gemm", "--variant", "2", "--dtype", "f64", "--threads", "1",
@@ -85,7 +105,7 @@ class Time(ProfileKernelsCase):
         rows = document["rows"]
         self.assertEqual([row["variant"] for row in rows], [0] + self.variants("gemm"))
         for row in rows:
-            self.assertEqual(row["sizes"], "m=32 n=24 k=16 batch=1 ta=0 tb=0")
+            self.assertEqual(row["sizes"], "m=32 n=24 k=16 batch=1 ta=0 tb=0 precision=f32")
             self.assertEqual(row["flops"], 2 * 32 * 24 * 16)
             self.assertEqual(row["bytes"], 4 * (32 * 16 + 16 * 24 + 32 * 24))
             self.assertEqual(row["array_bytes"], row["bytes"])

@@ -23,14 +23,14 @@ CaseArrays run_once(const KernelCase& problem, DType dtype, int variant, const S
   return arrays;
 }
 
-void check(const KernelCase& problem, DType dtype, int variant, double tolerance,
+void check(const KernelEntry& entry, const KernelCase& problem, DType dtype, int variant,
            bool runs_on_executor) {
   SCOPED_TRACE("case " + problem.name + " " + name_of(dtype) + ", variant " +
                std::to_string(variant));
   ThreadPool pool(2);
   const CpuContext cpu{&pool};
-  CaseArrays expected = CaseArrays(problem, dtype, cpu).widened();
-  problem.reference(expected.data());
+  const double tolerance = allowed_error(entry, problem, dtype);
+  const CaseReference expected(problem, CaseArrays(problem, dtype, cpu));
   LaunchCounts counts;
   SimtContext context;
   context.counts = &counts;
@@ -38,7 +38,7 @@ void check(const KernelCase& problem, DType dtype, int variant, double tolerance
   if (runs_on_executor) {
     EXPECT_GT(counts.threads, 0);
   }
-  const auto worst = first.difference(expected);
+  const auto worst = expected.difference(first);
   EXPECT_TRUE(worst.error <= tolerance)
       << worst.buffer << "[" << worst.position << "] is " << worst.found << ", expected "
       << worst.expected << ": error " << worst.error << " above " << tolerance;
@@ -72,8 +72,9 @@ TEST_P(EveryCudaKernel, AgreesWithItsReferenceInAnyOrderOfThreads) {
       for (const int variant : variants) {
         // Variant 0 of gemm is a library, for which the executor takes the CPU's kernel.
         const bool runs_on_executor = entry.name != "gemm" || variant != 0;
-        check(problem, DType::f32, variant, entry.tolerance_f32, runs_on_executor);
-        check(problem, DType::f64, variant, entry.tolerance_f64, runs_on_executor);
+        for (const DType dtype : problem.dtypes) {
+          check(entry, problem, dtype, variant, runs_on_executor);
+        }
       }
     }
   }
@@ -142,6 +143,8 @@ TEST(CudaKernels, AreAllThere) {
       "softmax_backward",
       "softmax_forward",
       "sum_of_squares",
+      "tensor_attention_backward",
+      "tensor_attention_forward",
       "unary_backward",
       "unary_forward",
   };

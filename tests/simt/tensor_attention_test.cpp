@@ -1,5 +1,5 @@
-// Attention in bf16 on tensor cores, by the executor: against float64, and against what a plain
-// computation with the same roundings would be off by.
+// What the kernel table does not say about attention in bf16 on tensor cores, by the executor: what
+// is hidden, what is strange, what is refused.
 #include <cmath>
 #include <limits>
 #include <string>
@@ -120,242 +120,21 @@ Gradients gradients(const Arrays& a, const SimtContext& context) {
   return g;
 }
 
-struct Expected {
-  std::vector<double> out, lse;
-};
-
-struct ExpectedGradients {
-  std::vector<double> dq, dk, dv, dbeta;
-  std::vector<double> doubt;  // of dbeta: what rounding the summands to bf16 moves it by
-};
-
-// The definition; with `round`, weights (not yet divided by their sum) and result pass through bf16
-// as in a plain program for this format.
-Expected definition(const Arrays& a, bool round) {
-  const AssociationProblem& s = a.s;
-  const auto maybe = [&](double x) {
-    return round ? static_cast<double>(to_float(to_bfloat16(x))) : x;
-  };
-  Expected result;
-  for (std::int64_t head = 0; head < s.B * s.H; ++head) {
-    for (std::int64_t i = 0; i < s.L; ++i) {
-      std::vector<double> scores(static_cast<std::size_t>(s.M), -INFINITY);
-      double most = -INFINITY;
-      for (std::int64_t j = 0; j < s.M; ++j) {
-        if (s.sees(head / s.H, i, j)) {
-          double score = 0;
-          for (std::int64_t d = 0; d < s.D; ++d) {
-            score +=
-                number(a.q, (head * s.L + i) * s.D + d) * number(a.k, (head * s.M + j) * s.D + d);
-          }
-          scores[static_cast<std::size_t>(j)] =
-              score * static_cast<double>(a.beta[static_cast<std::size_t>(head % s.H)]);
-          most = std::max(most, scores[static_cast<std::size_t>(j)]);
-        }
-      }
-      double sum = 0;
-      std::vector<double> out(static_cast<std::size_t>(s.Dv));
-      for (std::int64_t j = 0; j < s.M; ++j) {
-        if (s.sees(head / s.H, i, j)) {
-          const double weight = std::exp(scores[static_cast<std::size_t>(j)] - most);
-          sum += weight;
-          for (std::int64_t c = 0; c < s.Dv; ++c) {
-            out[static_cast<std::size_t>(c)] +=
-                maybe(weight) * number(a.v, (head * s.M + j) * s.Dv + c);
-          }
-        }
-      }
-      for (const double x : out) {
-        result.out.push_back(sum > 0 ? maybe(x / sum) : 0);
-      }
-      result.lse.push_back(most + std::log(sum));
-    }
-  }
-  return result;
-}
-
-// The definition; with `round`, out, weights, slopes and results pass through bf16.
-ExpectedGradients gradient_definition(const Arrays& a, bool round) {
-  const AssociationProblem& s = a.s;
-  const auto maybe = [&](double x) {
-    return round ? static_cast<double>(to_float(to_bfloat16(x))) : x;
-  };
-  const Expected forward = definition(a, round);
-  const Expected exact = definition(a, false);
-  ExpectedGradients g{std::vector<double>(a.q.size()), std::vector<double>(a.k.size()),
-                      std::vector<double>(a.v.size()), std::vector<double>(a.beta.size()),
-                      std::vector<double>(a.beta.size())};
-  for (std::int64_t head = 0; head < s.B * s.H; ++head) {
-    const auto h = static_cast<std::size_t>(head % s.H);
-    const auto beta = static_cast<double>(a.beta[h]);
-    double variance = 0;
-    for (std::int64_t i = 0; i < s.L; ++i) {
-      double delta = 0, delta_variance = 0, mean_score = 0;
-      for (std::int64_t c = 0; c < s.Dv; ++c) {
-        const std::int64_t at = (head * s.L + i) * s.Dv + c;
-        const double product = number(a.dout, at) * forward.out[static_cast<std::size_t>(at)];
-        delta += product;
-        delta_variance += product * product;
-      }
-      for (std::int64_t j = 0; j < s.M; ++j) {
-        if (!s.sees(head / s.H, i, j)) {
-          continue;
-        }
-        double score = 0, dweight = 0;
-        for (std::int64_t d = 0; d < s.D; ++d) {
-          score +=
-              number(a.q, (head * s.L + i) * s.D + d) * number(a.k, (head * s.M + j) * s.D + d);
-        }
-        for (std::int64_t c = 0; c < s.Dv; ++c) {
-          dweight += number(a.dout, (head * s.L + i) * s.Dv + c) *
-                     number(a.v, (head * s.M + j) * s.Dv + c);
-        }
-        const double weight =
-            std::exp(beta * score - exact.lse[static_cast<std::size_t>(head * s.L + i)]);
-        const double slope = maybe(weight * (dweight - delta));
-        for (std::int64_t d = 0; d < s.D; ++d) {
-          const auto q = static_cast<std::size_t>((head * s.L + i) * s.D + d);
-          const auto k = static_cast<std::size_t>((head * s.M + j) * s.D + d);
-          g.dq[q] += beta * slope * number(a.k, static_cast<std::int64_t>(k));
-          g.dk[k] += beta * slope * number(a.q, static_cast<std::int64_t>(q));
-        }
-        for (std::int64_t c = 0; c < s.Dv; ++c) {
-          g.dv[static_cast<std::size_t>((head * s.M + j) * s.Dv + c)] +=
-              maybe(weight) * number(a.dout, (head * s.L + i) * s.Dv + c);
-        }
-        g.dbeta[h] += slope * score;
-        variance += slope * score * slope * score;
-        mean_score += weight * score;
-      }
-      variance += delta_variance * mean_score * mean_score;
-    }
-    g.doubt[h] += std::sqrt(variance) / 512;
-  }
-  for (auto* numbers : {&g.dq, &g.dk, &g.dv}) {
-    for (double& x : *numbers) {
-      x = maybe(x);
-    }
-  }
-  return g;
-}
-
-double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
-  double worst = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    worst = std::isnan(a[i]) ? INFINITY : std::max(worst, std::abs(a[i] - b[i]));
-  }
-  return worst;
-}
-
-std::vector<double> widened(const Halves& halves) {
-  std::vector<double> result;
-  for (std::size_t i = 0; i < halves.size(); ++i) {
-    result.push_back(number(halves, static_cast<std::int64_t>(i)));
-  }
-  return result;
-}
-
-void expect_same_bits(const Halves& a, const Halves& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    ASSERT_EQ(a[i].bits, b[i].bits) << "at " << i;
-  }
-}
-
-// Of the numbers that belong to rows of out, without its gaps.
-double largest_difference(const Arrays& a, const Halves& out, const std::vector<double>& expected) {
-  double worst = 0;
-  for (std::int64_t row = 0; row < a.size(a.s.L, 1); ++row) {
-    for (std::int64_t c = 0; c < a.s.Dv; ++c) {
-      const double found = number(out, row * a.out_row + c);
-      const double difference =
-          std::abs(found - expected[static_cast<std::size_t>(row * a.s.Dv + c)]);
-      worst = std::isnan(found) ? INFINITY : std::max(worst, difference);
-    }
-  }
-  return worst;
-}
-
-std::vector<AssociationProblem> problems() {
-  std::vector<AssociationProblem> all = association_problems();
-  all.push_back({.name = "wide", .B = 1, .H = 1, .L = 70, .M = 130, .D = 256, .Dv = 200});
-  all.push_back(
-      {.name = "half_wide", .B = 1, .H = 2, .L = 65, .M = 129, .D = 128, .Dv = 96, .causal = true});
-  return all;
-}
-
-TEST(TensorAttention, IsAtMostTwiceAsWrongAsAPlainComputation) {
-  for (const AssociationProblem& s : problems()) {
+// What lies between the rows of out stays as it is.
+TEST(TensorAttention, RowsMayHaveGaps) {
+  for (const AssociationProblem& s : association_problems()) {
     SCOPED_TRACE(s.name);
-    const Arrays a(s, 3);
-    const Expected exact = definition(a, false);
-    const Expected plain = definition(a, true);
-    double plain_error = 0;
-    for (std::size_t i = 0; i < exact.out.size(); ++i) {
-      plain_error = std::max(plain_error, std::abs(plain.out[i] - exact.out[i]));
-    }
-    Halves first;
-    for (const SimtContext& order : all_orders()) {
-      SCOPED_TRACE(order_name(order));
-      Halves out;
-      std::vector<float> lse;
-      const AttentionForward p = a.call(out, lse);
-      const Status status = attention_forward(p, order);
-      ASSERT_TRUE(status.ok()) << status.message;
-      EXPECT_LE(largest_difference(a, out, exact.out), 2 * plain_error);
-      for (std::size_t i = 0; i < lse.size(); ++i) {
-        if (exact.lse[i] == -INFINITY) {
-          ASSERT_EQ(lse[i], -std::numeric_limits<float>::infinity()) << i;
-        } else {
-          ASSERT_NEAR(lse[i], exact.lse[i], 1e-5 * (1 + std::abs(exact.lse[i]))) << i;
-        }
+    const Arrays plain(s);
+    const Arrays gaps(s, 3);
+    Halves out, spread;
+    std::vector<float> lse;
+    ASSERT_TRUE(attention_forward(plain.call(out, lse), SimtContext{}).ok());
+    ASSERT_TRUE(attention_forward(gaps.call(spread, lse), SimtContext{}).ok());
+    for (std::int64_t row = 0; row < gaps.size(s.L, 1); ++row) {
+      for (std::int64_t c = 0; c < gaps.out_row; ++c) {
+        const double expected = c < s.Dv ? number(out, row * s.Dv + c) : 3;
+        ASSERT_EQ(number(spread, row * gaps.out_row + c), expected) << row << " " << c;
       }
-      for (std::int64_t row = 0; row < a.size(s.L, 1); ++row) {
-        for (std::int64_t c = s.Dv; c < a.out_row; ++c) {
-          ASSERT_EQ(number(out, row * a.out_row + c), 3) << "wrote into the gap of row " << row;
-        }
-      }
-      if (first.empty()) {
-        first = out;
-      }
-      for (std::size_t i = 0; i < out.size(); ++i) {
-        ASSERT_EQ(out[i].bits, first[i].bits) << "other bits in another order, at " << i;
-      }
-    }
-  }
-}
-
-TEST(TensorAttention, GradientsAreAtMostTwiceAsWrongAsAPlainComputation) {
-  for (const AssociationProblem& s : problems()) {
-    SCOPED_TRACE(s.name);
-    const Arrays a(s);
-    const ExpectedGradients exact = gradient_definition(a, false);
-    const ExpectedGradients plain = gradient_definition(a, true);
-    const Gradients first = gradients(a, SimtContext{});
-    const auto check = [&](const char* what, const Halves& found,
-                           const std::vector<double>& true_one,
-                           const std::vector<double>& plain_one) {
-      EXPECT_LE(largest_difference(widened(found), true_one),
-                2 * largest_difference(plain_one, true_one))
-          << what;
-    };
-    check("dq", first.dq, exact.dq, plain.dq);
-    check("dk", first.dk, exact.dk, plain.dk);
-    check("dv", first.dv, exact.dv, plain.dv);
-    for (std::size_t h = 0; h < a.beta.size(); ++h) {
-      // Four standard deviations of a sum of as many rounding errors.
-      EXPECT_NEAR(static_cast<double>(first.dbeta[h]), exact.dbeta[h], 4 * exact.doubt[h] + 1e-6);
-    }
-    for (const SimtContext& order : all_orders()) {
-      if (s.D > 128) {
-        break;  // the same code, and the slowest
-      }
-      SCOPED_TRACE(order_name(order));
-      const Gradients again = gradients(a, order);
-      expect_same_bits(again.dq, first.dq);
-      expect_same_bits(again.dk, first.dk);
-      expect_same_bits(again.dv, first.dv);
-      EXPECT_EQ(again.dbeta, first.dbeta);
     }
   }
 }
@@ -364,7 +143,7 @@ TEST(TensorAttention, GradientsAreAtMostTwiceAsWrongAsAPlainComputation) {
 TEST(TensorAttention, HiddenPairsDoNotReachAGradient) {
   for (const float strange :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    for (const AssociationProblem& s : problems()) {
+    for (const AssociationProblem& s : association_problems()) {
       if (s.L == 0 || s.M == 0 || s.D > 64) {
         continue;
       }
@@ -418,7 +197,7 @@ TEST(TensorAttention, HiddenPairsDoNotReachAGradient) {
 TEST(TensorAttention, HiddenKeysDoNotReachAQuery) {
   for (const float strange :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1000.0f}) {
-    for (const AssociationProblem& s : problems()) {
+    for (const AssociationProblem& s : association_problems()) {
       for (const std::int64_t first : {s.M / 3, s.M - 1}) {
         SCOPED_TRACE(s.name + " " + std::to_string(strange) + " from " + std::to_string(first));
         const Arrays before(s);

@@ -154,8 +154,11 @@ DType chosen_dtype(const Group& group, const std::string& name) {
   if (name.empty()) {
     return group.dtype_of("q") == DType::f64 ? DType::f64 : DType::f32;
   }
-  return name == "f64" ? DType::f64 : DType::f32;
+  return name == "f64" ? DType::f64 : name == "bf16" ? DType::bf16 : DType::f32;
 }
+
+// Of numbers for a head rather than for a row of it.
+DType of_heads(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }
 
 }  // namespace
 
@@ -189,7 +192,7 @@ AssociationArrays read_association_arrays(const std::string& source, const std::
     const double beta =
         a.options.beta != 0 ? a.options.beta : 1 / std::sqrt(static_cast<double>(D));
     a.beta = read_per_head(group, "beta_per_head", a.options.learned_beta == LearnedBeta::head,
-                           beta, H, a.dtype);
+                           beta, H, of_heads(a.dtype));
     a.mask = read_mask(group, {B, H, L, M});
   }
   if (is_kernelised(a.options.separation) && group.has("mask")) {

@@ -23,8 +23,7 @@ Tensor made_for(const CaseBuffer& buffer, DType dtype, Device device) {
   for (const std::int64_t extent : buffer.extents) {
     shape.push_back(extent);
   }
-  return Tensor::empty(
-      shape, buffer.integer ? DType::i64 : (buffer.always_double ? DType::f64 : dtype), device);
+  return Tensor::empty(shape, kernels::dtype_in(buffer, dtype), device);
 }
 
 kernels::Status run_on(Device device, const KernelCase& problem, void* const* data, DType dtype,
@@ -171,7 +170,10 @@ std::string entry_for(const AssociationArrays& a) {
   }
   const bool plain =
       a.options.separation == Separation::softmax && is_plain(a.options) && !a.mask.defined();
-  return plain ? "attention_forward" : "retrieval_forward";
+  if (!plain) {
+    return "retrieval_forward";
+  }
+  return a.dtype == DType::bf16 ? "tensor_attention_forward" : "attention_forward";
 }
 
 AssociationOutputs run_association(const AssociationArrays& a, int variant, Device device) {
@@ -182,10 +184,16 @@ AssociationOutputs run_association(const AssociationArrays& a, int variant, Devi
     return run_random_features(a, variant, device);
   }
   const bool linear = a.options.separation == Separation::linear;
-  const auto forward =
-      linear ? kernels::linear_attention_forward_case : kernels::attention_forward_case;
-  const auto backward =
-      linear ? kernels::linear_attention_backward_case : kernels::attention_backward_case;
+  const bool halves = a.dtype == DType::bf16;
+  const auto forward = linear   ? kernels::linear_attention_forward_case
+                       : halves ? kernels::tensor_attention_forward_case
+                                : kernels::attention_forward_case;
+  const auto backward = linear   ? kernels::linear_attention_backward_case
+                        : halves ? kernels::tensor_attention_backward_case
+                                 : kernels::attention_backward_case;
+  if (halves && a.options.update_steps > 1) {
+    fail("bf16 runs one step; this is {} steps, which f32 and f64 run", a.options.update_steps);
+  }
   // All steps but the last read the keys themselves.
   std::vector<Arrays> steps;
   Tensor state = a.q;

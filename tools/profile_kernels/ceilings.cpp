@@ -123,7 +123,8 @@ Ceilings measure_ceilings(Device device, DType dtype, std::int64_t last_level_ca
     return {};
   }
   if (device == Device::cuda) {
-    return measure_gpu_ceilings(dtype, last_level_cache, rounds, min_seconds, before_sample);
+    return measure_gpu_ceilings(dtype == DType::bf16 ? DType::f32 : dtype, last_level_cache, rounds,
+                                min_seconds, before_sample);
   }
   const CpuContext& context = cpu_context();
   const Sampling sampling{rounds, min_seconds, before_sample};
@@ -136,11 +137,15 @@ Ceilings highest(const Ceilings& a, const Ceilings& b) {
           std::max(a.tensor_flops, b.tensor_flops)};
 }
 
-Floor floor_of(double flops, double exps, double bytes, const Ceilings& ceilings) {
+Floor floor_of(double flops, double exps, double bytes, bool on_tensor_cores,
+               const Ceilings& ceilings) {
   if (!(ceilings.flops > 0)) {
     return {0, "-"};
   }
   Floor floor{flops / ceilings.flops, "fma"};
+  if (on_tensor_cores && ceilings.tensor_flops > 0) {
+    floor = {flops / ceilings.tensor_flops, "tensor"};
+  }
   if (exps / ceilings.exps > floor.seconds) {
     floor = {exps / ceilings.exps, "exp"};
   }

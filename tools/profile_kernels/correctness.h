@@ -14,7 +14,7 @@ namespace basin::profile_kernels {
 class Correctness {
  public:
   struct Verdict {
-    double error = 0;       ///< largest |found - expected| / (1 + |expected|), NaN included
+    double error = 0;       ///< the largest, NaN included: see kernels::CaseReference for its unit
     std::string complaint;  ///< why the result is wrong, or empty
   };
 
@@ -28,10 +28,8 @@ class Correctness {
   const kernels::KernelCase& problem_;
   DType dtype_;
   Device device_;
-  std::optional<kernels::CaseArrays> expected_;
+  std::optional<kernels::CaseReference> expected_;
   std::string refusal_;  // why the inputs could not be prepared
 };
-
-double tolerance_of(const kernels::KernelEntry& entry, DType dtype);
 
 }  // namespace basin::profile_kernels

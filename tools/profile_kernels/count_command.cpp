@@ -213,10 +213,10 @@ void count_command(const std::vector<std::string>& words) {
   if (options.operands().empty()) {
     trainer::wrong_usage("'count' needs the name of a kernel; 'list' shows them");
   }
-  const std::vector<const KernelEntry*> entries =
-      those_on(Device::simt, chosen_kernels(options.operands()), true);
   const std::string variants = options.value_or("variant", "0");
   const DType dtype = chosen_dtypes(options.value_or("dtype", "f32"), false).front();
+  const std::vector<const KernelEntry*> entries =
+      those_on(Device::simt, {dtype}, chosen_kernels(options.operands()), true);
   for (const KernelEntry* entry : entries) {
     (void)chosen_variants(*entry, variants, Device::simt);
     (void)chosen_sizes(*entry, options.value_or("shape", ""));

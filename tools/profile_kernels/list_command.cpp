@@ -19,8 +19,8 @@ using kernels::SizeParameter;
 Syntax syntax() {
   return {"profile_kernels list",
           "Shows kernels with what they compute, their variants with what each adds, the sizes\n"
-          "that --shape of 'time' knows with their defaults, and the cases of 'check'. Every\n"
-          "kernel exists in f32 and f64.",
+          "that --shape of 'time' knows with their defaults, and the cases of 'check' with the\n"
+          "element types in which they exist.",
           {{"json", "", "everything as JSON"}},
           "[KERNEL...]",
           "  profile_kernels list\n  profile_kernels list gemm --json\n"};
@@ -36,6 +36,14 @@ std::string meaning_text(const SizeParameter& parameter) {
   return parameter.choices.empty()
              ? parameter.meaning
              : fmt::format("{}: {}", parameter.meaning, fmt::join(parameter.choices, ", "));
+}
+
+std::vector<std::string> dtype_names(const KernelEntry& entry) {
+  std::vector<std::string> names;
+  for (const DType dtype : dtypes_of(entry)) {
+    names.emplace_back(name_of(dtype));
+  }
+  return names;
 }
 
 Json entry_json(const KernelEntry& entry) {
@@ -65,8 +73,9 @@ Json entry_json(const KernelEntry& entry) {
   }
   return {{"name", entry.name},
           {"summary", entry.summary},
-          {"dtypes", {"f32", "f64"}},
+          {"dtypes", dtype_names(entry)},
           {"variants", variants},
+          {"cpu", exists_on(entry.cases(cpu_context()).front(), Device::cpu)},
           {"cuda", exists_on(entry.cases(cpu_context()).front(), Device::simt)},
           {"cuda_variants", device_variants},
           {"sizes", sizes},
@@ -80,7 +89,8 @@ void print_entry(const KernelEntry& entry, bool cases) {
     fmt::print("  variant {} {}: {}\n", variant.number, variant.name, variant.adds);
   }
   if (exists_on(entry.cases(cpu_context()).front(), Device::simt)) {
-    fmt::print("  exists for CUDA\n");
+    fmt::print("  exists for CUDA{}\n",
+               exists_on(entry.cases(cpu_context()).front(), Device::cpu) ? "" : " only");
   }
   for (const KernelVariant& variant : entry.device_variants) {
     fmt::print("  CUDA variant {} {}: {}\n", variant.number, variant.name, variant.adds);
@@ -93,9 +103,11 @@ void print_entry(const KernelEntry& entry, bool cases) {
     names.push_back(problem.name);
   }
   if (cases) {
-    fmt::print("  cases in f32 and f64: {}\n", fmt::join(names, ", "));
+    fmt::print("  cases in {}: {}\n", fmt::join(dtype_names(entry), " and "),
+               fmt::join(names, ", "));
   } else {
-    fmt::print("  {} case{} in f32 and f64\n", names.size(), names.size() == 1 ? "" : "s");
+    fmt::print("  {} case{} in {}\n", names.size(), names.size() == 1 ? "" : "s",
+               fmt::join(dtype_names(entry), " and "));
   }
 }
 

@@ -62,8 +62,7 @@ Measurement measure(const kernels::KernelCase& problem, DType dtype,
 MemoryNeeds memory_of(const kernels::KernelCase& problem, DType dtype) {
   MemoryNeeds needs;
   for (const CaseBuffer& buffer : problem.buffers) {
-    auto bytes = static_cast<std::int64_t>(buffer.integer || buffer.always_double ? sizeof(double)
-                                                                                  : size_of(dtype));
+    auto bytes = static_cast<std::int64_t>(size_of(kernels::dtype_in(buffer, dtype)));
     for (const std::int64_t extent : buffer.extents) {
       if (__builtin_mul_overflow(bytes, extent, &bytes)) {
         fail("'{}' of '{}' is larger than any memory", buffer.name, problem.name);

@@ -22,7 +22,7 @@ struct Row {
   Spread seconds;     ///< per call
   std::int64_t calls = 0;
   double flops = 0, exps = 0, bytes = 0;  ///< per call
-  std::string ceiling;                    ///< the one that limits: "fma", "exp" or "copy"
+  std::string ceiling;                    ///< the one that limits: "fma", "tensor", "exp" or "copy"
   double share = 0;                       ///< of the speed that this ceiling allows
   std::int64_t array_bytes = 0, workspace_bytes = 0, copies = 1;
   std::int64_t peak_resident_bytes = 0;  ///< of the process, up to here

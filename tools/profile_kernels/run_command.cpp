@@ -140,7 +140,8 @@ void run_command(const std::vector<std::string>& words) {
     fail("{} describes {} separation; that is for 'run {}'", source,
          name_of(arrays.options.separation), kRunnable[kernel.linear ? 0 : 1].name);
   }
-  const KernelEntry& entry = *those_on(device, chosen_kernels({entry_for(arrays)}), true).front();
+  const KernelEntry& entry =
+      *those_on(device, {arrays.dtype}, chosen_kernels({entry_for(arrays)}), true).front();
   const int variant = chosen_variants(entry, number, device).front();
   check_output(output, file_of(source), options.has("overwrite"));
   const AssociationOutputs outputs = run_association(arrays, variant, device);

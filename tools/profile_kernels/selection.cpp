@@ -22,7 +22,7 @@ Option variant_option(const std::string& standard) {
 }
 
 Option dtype_option(const std::string& standard) {
-  return {"dtype", "NAME", "f32 or f64 [" + standard + "]"};
+  return {"dtype", "NAME", "f32, f64 or bf16, where the kernel has it [" + standard + "]"};
 }
 
 Option device_option() {
@@ -90,14 +90,29 @@ std::string variant_name(const KernelEntry& entry, int variant, Device device) {
   return "best";
 }
 
-std::vector<DType> chosen_dtypes(const std::string& text, bool both) {
-  const std::vector<std::string> names =
-      both ? std::vector<std::string>{"f32", "f64", "all"} : std::vector<std::string>{"f32", "f64"};
-  switch (trainer::read_choice(text, names, "--dtype")) {
-    case 0: return {DType::f32};
-    case 1: return {DType::f64};
-    default: return {DType::f32, DType::f64};
+std::vector<DType> chosen_dtypes(const std::string& text, bool several) {
+  const std::vector<DType> all = {DType::f32, DType::f64, DType::bf16};
+  std::vector<std::string> names;
+  for (const DType dtype : all) {
+    names.emplace_back(name_of(dtype));
   }
+  if (several) {
+    names.emplace_back("all");
+  }
+  const std::size_t chosen = trainer::read_choice(text, names, "--dtype");
+  return chosen == all.size() ? all : std::vector<DType>{all[chosen]};
+}
+
+std::vector<DType> dtypes_of(const KernelEntry& entry) {
+  std::vector<DType> found;
+  for (const kernels::KernelCase& problem : entry.cases(cpu_context())) {
+    for (const DType dtype : problem.dtypes) {
+      if (std::find(found.begin(), found.end(), dtype) == found.end()) {
+        found.push_back(dtype);
+      }
+    }
+  }
+  return found;
 }
 
 Device set_up_device(const Options& options) {
@@ -115,16 +130,35 @@ Device set_up_device(const Options& options) {
   return device;
 }
 
-std::vector<const KernelEntry*> those_on(Device device, std::vector<const KernelEntry*> entries,
-                                         bool named) {
-  const auto missing =
-      std::stable_partition(entries.begin(), entries.end(), [&](const KernelEntry* entry) {
-        return exists_on(entry->cases(cpu_context()).front(), device);
-      });
-  if (named && missing != entries.end()) {
-    fail("the kernel '{}' exists for the CPU only, not for {}", (*missing)->name, name_of(device));
+std::vector<const KernelEntry*> those_on(Device device, const std::vector<DType>& dtypes,
+                                         std::vector<const KernelEntry*> entries, bool named) {
+  const auto on_device = [&](const KernelEntry* entry) {
+    return exists_on(entry->cases(cpu_context()).front(), device);
+  };
+  const auto in_dtype = [&](const KernelEntry* entry) {
+    const std::vector<DType> existing = dtypes_of(*entry);
+    return std::find_first_of(existing.begin(), existing.end(), dtypes.begin(), dtypes.end()) !=
+           existing.end();
+  };
+  if (named) {
+    for (const KernelEntry* entry : entries) {
+      if (!on_device(entry)) {
+        fail("the kernel '{}' exists for {} only, not for {}", entry->name,
+             device == Device::cpu ? "GPUs (--device cuda or simt)" : "the CPU", name_of(device));
+      }
+      if (!in_dtype(entry)) {
+        std::vector<std::string> names;
+        for (const DType dtype : dtypes_of(*entry)) {
+          names.emplace_back(name_of(dtype));
+        }
+        fail("the kernel '{}' exists in {}, not in {}", entry->name, fmt::join(names, " and "),
+             name_of(dtypes.front()));
+      }
+    }
+    return entries;
   }
-  entries.erase(missing, entries.end());
+  std::erase_if(entries,
+                [&](const KernelEntry* entry) { return !on_device(entry) || !in_dtype(entry); });
   return entries;
 }
 

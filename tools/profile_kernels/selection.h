@@ -37,16 +37,20 @@ std::vector<int> chosen_variants(const KernelEntry& entry, const std::string& te
 /// "best", or the name of a listed variant.
 std::string variant_name(const KernelEntry& entry, int variant, Device device);
 
-/// --dtype: f32, f64 or, where `both` is set, all.
-std::vector<DType> chosen_dtypes(const std::string& text, bool both);
+/// --dtype: f32, f64, bf16 or, where `several` is set, all.
+std::vector<DType> chosen_dtypes(const std::string& text, bool several);
+
+/// The dtypes in which some case of a kernel exists.
+std::vector<DType> dtypes_of(const KernelEntry& entry);
 
 /// --device (auto: the GPU if one works) and --threads, for which the pool is set up. Throws
 /// UsageError for a device that does not exist and Error for one that cannot be used.
 Device set_up_device(const Options& options);
 
-/// The kernels that exist on the device. Throws Error if one that was named does not.
-std::vector<const KernelEntry*> those_on(Device device, std::vector<const KernelEntry*> entries,
-                                         bool named);
+/// The kernels that exist on the device in one of the dtypes. Throws Error if one that was named
+/// does not.
+std::vector<const KernelEntry*> those_on(Device device, const std::vector<DType>& dtypes,
+                                         std::vector<const KernelEntry*> entries, bool named);
 
 /// The standard sizes with those of --shape "name=value,name=value". Throws UsageError for names
 /// and values that the kernel (or operation) does not have.

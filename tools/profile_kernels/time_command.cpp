@@ -79,11 +79,11 @@ struct Plan {
 Plan plan_of(const Options& options) {
   Plan plan;
   plan.device = set_up_device(options);
-  plan.entries =
-      those_on(plan.device, chosen_kernels(options.operands()), !options.operands().empty());
   plan.variants = options.value_or("variant", "0");
   plan.shape = options.value_or("shape", "");
   plan.dtype = chosen_dtypes(options.value_or("dtype", "f32"), false).front();
+  plan.entries = those_on(plan.device, {plan.dtype}, chosen_kernels(options.operands()),
+                          !options.operands().empty());
   plan.measurement.rounds = options.number_or("rounds", 15, 3, 100000);
   plan.measurement.min_seconds = options.real_or("min-time", 20, 0.001, 1e6) / 1e3;
   plan.cold = options.has("cold");
@@ -118,7 +118,7 @@ Checked checked(const KernelEntry& entry, const Sizes& sizes, const std::vector<
   const KernelCase problem = kernels::sized_case(entry, small, cpu_context());
   const Correctness correctness(problem, dtype, plan.device);
   Checked result{{},
-                 kernels::kSizedTolerance * tolerance_of(entry, dtype),
+                 kernels::allowed_error(entry, problem, dtype, kernels::kSizedTolerance),
                  small == sizes ? "same" : problem.name};
   for (const int variant : variants) {
     const auto verdict = correctness.check(variant, result.tolerance);
@@ -186,6 +186,7 @@ std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const std::
     row.seconds = found.variants[v].seconds;
     row.calls = found.variants[v].calls;
     row.flops = problem.cost.flops;
+    row.ceiling = problem.cost.tensor_cores ? "tensor" : "fma";  // until it is known
     row.exps = problem.cost.exps;
     row.bytes = problem.cost.elements_moved * static_cast<double>(size_of(plan.dtype));
     row.array_bytes = needs.arrays;
@@ -228,7 +229,8 @@ Results measured(const Plan& plan) {
   }
   measure_once_more();
   for (Row& row : results.rows) {
-    const Floor floor = floor_of(row.flops, row.exps, row.bytes, results.ceilings.at(row.dtype));
+    const Floor floor = floor_of(row.flops, row.exps, row.bytes, row.ceiling == "tensor",
+                                 results.ceilings.at(row.dtype));
     row.ceiling = floor.ceiling;
     row.share = floor.seconds / row.seconds.median;
   }
