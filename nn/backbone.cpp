@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "autograd/operations.h"
+#include "autograd/product_precision.h"
 #include "autograd/recompute.h"
 #include "tensor/error.h"
 
@@ -17,6 +18,10 @@ const BackboneOptions& checked(const BackboneOptions& o) {
         "[Backbone] vocabulary {}, width {}, layers {}, mlp_ratio {} and max_length {} must all be "
         "positive",
         o.vocabulary, o.width, o.layers, o.mlp_ratio, o.max_length);
+  }
+  if (o.precision != Precision::f32 && o.dtype != DType::f32) {
+    fail("[Backbone] products in {} are made of f32; the model is in {}", name_of(o.precision),
+         name_of(o.dtype));
   }
   if (!(o.embedding_deviation > 0.0)) {
     fail("[Backbone] embedding_deviation must be above 0, got {}", o.embedding_deviation);
@@ -121,6 +126,7 @@ Variable Backbone::forward(const Tensor& tokens, const Tensor& lengths) const {
   if (tokens.rank() != 2) {
     fail("[Backbone] tokens must be (B, L), got {}", describe(tokens));
   }
+  const ProductPrecision precision(options_.precision);
   Variable x = dropout_.forward(positions_.forward(tokens_.forward(tokens)));
   for (const auto& block : blocks_) {
     const auto forward = [&block = *block, lengths](const Variable& in) {
@@ -147,6 +153,7 @@ Variable Backbone::step(const Tensor& tokens, BackboneState& state) const {
   if (tokens.rank() != 2 || tokens.size(1) != 1) {
     fail("[Backbone] step() takes tokens (B, 1), got {}", describe(tokens));
   }
+  const ProductPrecision precision(options_.precision);
   Variable x = positions_.forward(tokens_.forward(tokens), state.position);
   for (std::size_t n = 0; n < blocks_.size(); ++n) {
     x = blocks_[n]->step(x, *state.mixers[n]);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/association/options.h"
+#include "kernels/common/precision.h"
 #include "nn/growing_rows.h"
 #include "nn/layers/basic.h"
 #include "nn/layers/positions.h"
@@ -52,6 +53,9 @@ struct BackboneOptions {
   bool recompute =
       false;  ///< blocks keep only their input for the backward pass: see autograd/recompute.h
   DType dtype = DType::f32;
+  /// Of matrix products and of softmax attention, in the head, too; the parameters stay in dtype,
+  /// which is f32 unless this is. See autograd/product_precision.h.
+  Precision precision = Precision::f32;
 
   /// Where set, these replace what the kind says; `association` all of it but `causal`, and the
   /// others then a part of that.

@@ -1,5 +1,6 @@
 #include "nn/classifier.h"
 
+#include "autograd/product_precision.h"
 #include "kernels/common/philox.h"
 #include "tensor/error.h"
 
@@ -49,6 +50,7 @@ SequenceClassifier::SequenceClassifier(const BackboneOptions& options, std::int6
 }
 
 Variable SequenceClassifier::forward(const Tensor& tokens, const Tensor& lengths) const {
+  const ProductPrecision precision(backbone_.options().precision);
   return head_.forward(pool(backbone_.forward(tokens, lengths), lengths, pooling_));
 }
 

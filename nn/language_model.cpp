@@ -1,6 +1,7 @@
 #include "nn/language_model.h"
 
 #include "autograd/operations.h"
+#include "autograd/product_precision.h"
 #include "kernels/common/philox.h"
 #include "tensor/error.h"
 
@@ -41,16 +42,19 @@ LanguageModel::LanguageModel(const BackboneOptions& options, std::uint64_t seed,
 }
 
 Variable LanguageModel::forward(const Tensor& tokens, const Tensor& lengths) const {
+  const ProductPrecision precision(options().precision);
   return linear(backbone_.forward(tokens, lengths), head_weight_, head_bias_);
 }
 
 Tensor LanguageModel::step(const Tensor& tokens, BackboneState& state) const {
   const NoGrad no_grad;
+  const ProductPrecision precision(options().precision);
   return linear(backbone_.step(tokens, state), head_weight_, head_bias_).value().select(1, 0);
 }
 
 Variable LanguageModel::loss(const Tensor& tokens, const Tensor& targets,
                              const Tensor& lengths) const {
+  const ProductPrecision precision(options().precision);
   return linear_cross_entropy(backbone_.forward(tokens, lengths), head_weight_, head_bias_, targets,
                               -100, head_options_.label_smoothing);
 }
@@ -59,7 +63,7 @@ Predictions LanguageModel::predict(const Tensor& tokens, const Tensor& targets,
                                    const Tensor& lengths) const {
   const NoGrad no_grad;
   return predictions(backbone_.forward(tokens, lengths).value(), head_weight_.value(),
-                     head_bias_.value(), targets, -100);
+                     head_bias_.value(), targets, -100, options().precision);
 }
 
 }  // namespace basin::nn

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "kernels/common/precision.h"
 #include "kernels/common/status.h"
 #include "tensor/error.h"
 #include "tensor/tensor.h"
@@ -57,6 +58,14 @@ void check_same_floating(const char* where, const Tensor& first, const Tensors&.
   };
   (same(others), ...);
   check_same_device(where, first, others...);
+}
+
+/// Throws Error if factors of this dtype cannot be multiplied in that precision.
+inline void check_precision(const char* where, Precision precision, const Tensor& factor) {
+  if (precision != Precision::f32 && factor.dtype() != DType::f32) {
+    fail("[{}] products in {} are made of f32, got {}", where, name_of(precision),
+         describe(factor));
+  }
 }
 
 }  // namespace basin

@@ -4,6 +4,7 @@
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
+#include "autograd/product_precision.h"
 #include "tensor/functions/elementwise.h"
 #include "tensor/functions/linear_cross_entropy.h"
 
@@ -17,9 +18,9 @@ Variable linear_cross_entropy(const Variable& x, const Variable& weight, const V
     inputs.push_back(bias);
   }
   const bool differentiates = records_gradients(inputs);
-  const LinearCrossEntropyResult result =
-      linear_cross_entropy(x.value(), weight.value(), bias.defined() ? bias.value() : Tensor(),
-                           targets, ignore_index, label_smoothing, differentiates);
+  const LinearCrossEntropyResult result = linear_cross_entropy(
+      x.value(), weight.value(), bias.defined() ? bias.value() : Tensor(), targets, ignore_index,
+      label_smoothing, differentiates, product_precision());
   return record("linear_cross_entropy", inputs, result.loss,
                 [result, has_bias = bias.defined()](const Tensor& dy, auto) {
                   // Nothing waits for a GPU here: there the factor is multiplied in unseen.

@@ -1,29 +1,32 @@
 // y = gelu(z) with z = x W^T + bias, gelu(z) = z Phi(z). From dz = dy (Phi(z) + z Phi'(z)) follow
 // dx = dz W, dW = dz^T x, dbias = sum of dz over rows. Kept for that: x, W and z; nothing of it is
-// recomputed but Phi.
+// recomputed but Phi. All three products are made in the precision that the operation found.
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
+#include "autograd/product_precision.h"
 #include "tensor/functions/linear_gelu.h"
 #include "tensor/functions/matmul.h"
 
 namespace basin {
 
 Variable linear_gelu(const Variable& x, const Variable& weight, const Variable& bias) {
+  const Precision precision = product_precision();
   const LinearGeluResult result =
       linear_gelu(x.value(), weight.value(), bias.defined() ? bias.value() : Tensor(),
-                  records_gradients({x, weight, bias}));
+                  records_gradients({x, weight, bias}), precision);
   return record("linear_gelu", {x, weight, bias}, result.y,
-                [x = Saved(x.value()), weight = Saved(weight.value()), z = Saved(result.z)](
-                    const Tensor& dy, std::span<const bool> needed) {
+                [x = Saved(x.value()), weight = Saved(weight.value()), z = Saved(result.z),
+                 precision](const Tensor& dy, std::span<const bool> needed) {
                   const LinearGeluGradients g = linear_gelu_backward(z.get(), dy, needed[2]);
                   const Tensor rows = fold_leading(g.dz, 1);
                   std::vector<Tensor> gradients = {Tensor(), Tensor(), g.dbias};
                   if (needed[0]) {
-                    gradients[0] = matmul(rows, weight.get()).view(x.get().shape());
+                    gradients[0] = matmul(rows, weight.get(), precision).view(x.get().shape());
                   }
                   if (needed[1]) {
-                    gradients[1] = matmul(rows.transpose(0, 1), fold_leading(x.get(), 1));
+                    gradients[1] =
+                        matmul(rows.transpose(0, 1), fold_leading(x.get(), 1), precision);
                   }
                   return gradients;
                 });

@@ -1,8 +1,10 @@
 // y = a b: da = dy b^T and db = a^T dy. Where b has no leading dimensions, db sums over those of a.
 // linear: y = x W^T + bias: dx = dy W, dW = dy^T x, dbias = sum of dy over rows.
+// All products of an operation are made in the precision that it found.
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
+#include "autograd/product_precision.h"
 #include "tensor/functions/matmul.h"
 #include "tensor/functions/reduce.h"
 
@@ -15,34 +17,38 @@ Tensor as_rows(const Tensor& x) { return x.rank() == 2 ? x : fold_leading(x, 1);
 }  // namespace
 
 Variable matmul(const Variable& a, const Variable& b) {
-  return record(
-      "matmul", {a, b}, matmul(a.value(), b.value()),
-      [a = Saved(a.value()), b = Saved(b.value())](const Tensor& dy, std::span<const bool> needed) {
-        std::vector<Tensor> gradients(2);
-        if (needed[0]) {
-          gradients[0] = matmul(dy, b.get().transpose(-2, -1));
-        }
-        if (needed[1]) {
-          const bool shared = b.get().rank() == 2;
-          gradients[1] = shared ? matmul(as_rows(a.get()).transpose(0, 1), as_rows(dy))
-                                : matmul(a.get().transpose(-2, -1), dy);
-        }
-        return gradients;
-      });
+  const Precision precision = product_precision();
+  return record("matmul", {a, b}, matmul(a.value(), b.value(), precision),
+                [a = Saved(a.value()), b = Saved(b.value()), precision](
+                    const Tensor& dy, std::span<const bool> needed) {
+                  std::vector<Tensor> gradients(2);
+                  if (needed[0]) {
+                    gradients[0] = matmul(dy, b.get().transpose(-2, -1), precision);
+                  }
+                  if (needed[1]) {
+                    const bool shared = b.get().rank() == 2;
+                    gradients[1] =
+                        shared ? matmul(as_rows(a.get()).transpose(0, 1), as_rows(dy), precision)
+                               : matmul(a.get().transpose(-2, -1), dy, precision);
+                  }
+                  return gradients;
+                });
 }
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {
   const Tensor bias_value = bias.defined() ? bias.value() : Tensor();
-  return record("linear", {x, weight, bias}, linear(x.value(), weight.value(), bias_value),
-                [x = Saved(x.value()), weight = Saved(weight.value())](
+  const Precision precision = product_precision();
+  return record("linear", {x, weight, bias},
+                linear(x.value(), weight.value(), bias_value, precision),
+                [x = Saved(x.value()), weight = Saved(weight.value()), precision](
                     const Tensor& dy, std::span<const bool> needed) {
                   std::vector<Tensor> gradients(3);
                   const Tensor rows = as_rows(dy);
                   if (needed[0]) {
-                    gradients[0] = matmul(rows, weight.get()).view(x.get().shape());
+                    gradients[0] = matmul(rows, weight.get(), precision).view(x.get().shape());
                   }
                   if (needed[1]) {
-                    gradients[1] = matmul(rows.transpose(0, 1), as_rows(x.get()));
+                    gradients[1] = matmul(rows.transpose(0, 1), as_rows(x.get()), precision);
                   }
                   if (needed[2]) {
                     gradients[2] = sum(rows, 0);

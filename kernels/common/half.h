@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/common/precision.h"
 #include "kernels/common/qualifiers.h"
 
 namespace basin::kernels {
@@ -66,6 +67,23 @@ BASIN_HOST_DEVICE inline Float16 to_float16(float value) {
   const std::uint32_t rounded = magnitude + 0xFFFu + ((magnitude >> 13) & 1u);
   return {static_cast<std::uint16_t>(sign | ((rounded - 0x38000000u) >> 13))};
 }
+
+/// `value` with the lowest kCut of its 24 significant bits rounded away, to nearest even. NaN stays
+/// NaN; what rounds beyond the largest number becomes infinite.
+template <int kCut>
+BASIN_HOST_DEVICE inline float without_low_bits(float value) {
+  constexpr std::uint32_t kKept = ~((1u << kCut) - 1u);
+  std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) {
+    return std::bit_cast<float>((bits | 0x00400000u) & kKept);
+  }
+  bits += (1u << (kCut - 1)) - 1u + ((bits >> kCut) & 1u);
+  return std::bit_cast<float>(bits & kKept);
+}
+
+/// How many of the 24 significant bits of an f32 a precision leaves out.
+template <Precision kPrecision>
+inline constexpr int kCutBits = kPrecision == Precision::tf32 ? 13 : 16;
 
 /// The f32 next to `value` towards zero, with its last bit set if anything was cut off. Rounding
 /// this once more, to fewer bits, gives what rounding `value` directly would; two roundings to

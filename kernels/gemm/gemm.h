@@ -5,6 +5,7 @@
 
 #include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
+#include "kernels/common/precision.h"
 #include "kernels/common/status.h"
 
 namespace basin::kernels {
@@ -20,7 +21,11 @@ namespace basin::kernels {
 /// 1000.
 /// Variants on a GPU: 0 cuBLASLt (the executor takes the CPU's variant 0 instead), 1 a thread for
 /// an element of C, 2 tiles in shared memory, 3 tiles in registers, of which the next is copied
-/// while one is multiplied. f32 is multiplied as f32 unless allow_tf32.
+/// while one is multiplied.
+/// Factors in f32 are rounded to the bits of `precision` in copies at the front of the workspace,
+/// which every variant then multiplies as it multiplies others. Variant 0 on a GPU has tensor cores
+/// for them: bf16 copies are multiplied as such, and for tf32 there are no copies, for the card
+/// itself leaves bits out (whether it rounds or cuts is not documented).
 struct Gemm {
   const void* a;
   const void* b;
@@ -37,7 +42,7 @@ struct Gemm {
   void* workspace = nullptr;  ///< gemm_workspace() bytes, 64-byte aligned
   DType dtype = DType::f32;
   int variant = 0;
-  bool allow_tf32 = false;  ///< variant 0 on a GPU may round f32 factors to 11 bits
+  Precision precision = Precision::f32;  ///< of the factors; f32 for dtype f64
 };
 std::int64_t gemm_workspace(const Gemm&, const CpuContext&);
 std::int64_t gemm_workspace(const Gemm&, const SimtContext&);

@@ -30,6 +30,9 @@ inline Status check_gemm(const Gemm& p) {
   if (p.dtype != DType::f32 && p.dtype != DType::f64) {
     return Status::unsupported("arithmetic needs f32 or f64");
   }
+  if (p.precision != Precision::f32 && p.dtype != DType::f32) {
+    return Status::unsupported("gemm: factors in tf32 or bf16 come from f32");
+  }
   return {};
 }
 

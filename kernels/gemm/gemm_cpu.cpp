@@ -5,6 +5,7 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_check.h"
 #include "kernels/gemm/gemm_simd.h"
+#include "kernels/gemm/rounded_product.h"
 #include "kernels/simd/isa.h"
 
 namespace basin::kernels {
@@ -97,12 +98,21 @@ int variant_of(const Gemm& p) {
 }  // namespace
 
 std::int64_t gemm_workspace(const Gemm& p, const CpuContext& context) {
+  if (rounds_factors(p)) {
+    const RoundedProduct rounded(p);
+    return rounded.bytes() + gemm_workspace(rounded.product(), context);
+  }
   return variant_of(p) == 3 && p.k > 0 ? gemm_simd_workspace(p, context) : 0;
 }
 
 Status gemm(const Gemm& p, const CpuContext& context) {
   if (const Status status = check_gemm(p); !status.ok()) {
     return status;
+  }
+  if (rounds_factors(p)) {
+    const RoundedProduct rounded(p);
+    const Status status = rounded.round(context);
+    return status.ok() ? gemm(rounded.product(), context) : status;
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     if (p.m == 0 || p.n == 0 || p.batch == 0) {

@@ -12,6 +12,7 @@
 #include "kernels/cuda/libraries.h"
 #include "kernels/gemm/gemm_check.h"
 #include "kernels/gemm/gemm_ladder.h"
+#include "kernels/gemm/rounded_product.h"
 
 namespace basin::kernels {
 
@@ -90,13 +91,26 @@ struct Call {
 
 constexpr std::int64_t kMostWorkspace = std::int64_t{32} << 20;
 
-cudaDataType type_of(DType dtype) { return dtype == DType::f32 ? CUDA_R_32F : CUDA_R_64F; }
+// A product for the library: `factors` is how A and B are stored, bf16 once they are rounded to it.
+struct LibraryProduct : Gemm {
+  DType factors;
 
-cublasComputeType_t compute_type(const Gemm& p) {
+  explicit LibraryProduct(const Gemm& p, DType stored) : Gemm(p), factors(stored) {}
+};
+
+cudaDataType type_of(DType dtype) {
+  switch (dtype) {
+    case DType::f64: return CUDA_R_64F;
+    case DType::bf16: return CUDA_R_16BF;
+    default: return CUDA_R_32F;
+  }
+}
+
+cublasComputeType_t compute_type(const LibraryProduct& p) {
   if (p.dtype == DType::f64) {
     return CUBLAS_COMPUTE_64F;
   }
-  return p.allow_tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+  return p.precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 }
 
 Layout layout(std::int64_t rows, std::int64_t columns, std::int64_t distance, std::int64_t items,
@@ -116,15 +130,15 @@ Layout layout(std::int64_t rows, std::int64_t columns, std::int64_t distance, st
 }
 
 // `bias`: added by the product's kernel.
-Call describe(const Gemm& p, bool bias) {
+Call describe(const LibraryProduct& p, bool bias) {
   const Functions& f = Library::instance().call();
   cublasLtMatmulDesc_t made = nullptr;
   f.desc_create(&made, compute_type(p), type_of(p.dtype));
   Call call{Operation(made, f.desc_destroy),
             layout(p.transpose_b ? p.k : p.n, p.transpose_b ? p.n : p.k, p.ldb, p.batch,
-                   p.b_batch_stride, p.dtype),
+                   p.b_batch_stride, p.factors),
             layout(p.transpose_a ? p.m : p.k, p.transpose_a ? p.k : p.m, p.lda, p.batch,
-                   p.a_batch_stride, p.dtype),
+                   p.a_batch_stride, p.factors),
             layout(p.n, p.m, p.ldc, p.batch, p.c_batch_stride, p.dtype)};
   if (made != nullptr) {
     const auto set = [&](cublasLtMatmulDescAttributes_t what, const auto& value) {
@@ -150,20 +164,21 @@ std::uint32_t alignment_of(const void* address, std::int64_t stride = 0, DType d
 
 struct Alignments {
   std::uint32_t a, b, c;
-  explicit Alignments(const Gemm& p)
-      : a(alignment_of(p.a, p.a_batch_stride, p.dtype)),
-        b(alignment_of(p.b, p.b_batch_stride, p.dtype)),
+  explicit Alignments(const LibraryProduct& p)
+      : a(alignment_of(p.a, p.a_batch_stride, p.factors)),
+        b(alignment_of(p.b, p.b_batch_stride, p.factors)),
         c(alignment_of(p.c, p.c_batch_stride, p.dtype)) {}
 };
 
 // What an algorithm depends on.
 using Key = std::vector<std::int64_t>;
 
-Key key_of(const Gemm& p, int device, bool bias, std::int64_t workspace) {
+Key key_of(const LibraryProduct& p, int device, bool bias, std::int64_t workspace) {
   const Alignments alignment(p);
   return {device,
           static_cast<int>(p.dtype),
-          p.allow_tf32,
+          static_cast<int>(p.factors),
+          static_cast<int>(p.precision),
           p.transpose_a,
           p.transpose_b,
           p.m,
@@ -188,7 +203,8 @@ struct Choice {
   cublasLtMatmulAlgo_t algorithm{};
 };
 
-Choice choose(const Gemm& p, const Call& call, cublasLtHandle_t handle, std::uint64_t workspace) {
+Choice choose(const LibraryProduct& p, const Call& call, cublasLtHandle_t handle,
+              std::uint64_t workspace) {
   const Functions& f = Library::instance().call();
   cublasLtMatmulPreference_t made = nullptr;
   f.preference_create(&made);
@@ -252,7 +268,7 @@ class Memory {
 };
 
 template <class T>
-Status multiply(const Gemm& p, const CudaContext& context) {
+Status multiply(const LibraryProduct& p, const CudaContext& context) {
   const Functions& f = Library::instance().call();
   int device = 0;
   if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) {
@@ -278,7 +294,8 @@ Status multiply(const Gemm& p, const CudaContext& context) {
     choice = choose_with(call);
   }
   if (!choice.found) {  // it has no kernel for this layout
-    return gemm_ladder(p, context);
+    return p.factors == p.dtype ? gemm_ladder(p, context)
+                                : failure("gemm: cuBLASLt has no product of bf16 on this GPU");
   }
   const T alpha = static_cast<T>(p.alpha);
   const T beta = static_cast<T>(p.beta);
@@ -292,9 +309,18 @@ Status multiply(const Gemm& p, const CudaContext& context) {
   return p.bias == nullptr || fused ? Status{} : gemm_add_bias(p, context);
 }
 
+// The library multiplies f32 in tf32 by itself.
+bool copies_factors(const Gemm& p) {
+  return rounds_factors(p) && (p.variant != 0 || p.precision == Precision::bf16);
+}
+
 }  // namespace
 
-std::int64_t gemm_workspace(const Gemm& p, const CudaContext&) {
+std::int64_t gemm_workspace(const Gemm& p, const CudaContext& context) {
+  if (copies_factors(p)) {
+    const RoundedProduct rounded(p, p.variant == 0);
+    return rounded.bytes() + gemm_workspace(rounded.product(), context);
+  }
   if (p.variant != 0 || p.k == 0) {
     return 0;
   }
@@ -310,13 +336,23 @@ Status gemm(const Gemm& p, const CudaContext& context) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) {
     return {};
   }
-  if (p.variant != 0 || p.k == 0) {
-    return gemm_ladder(p, context);
-  }
-  if (!Library::instance().loaded()) {
+  const bool is_ladder = p.variant != 0 || p.k == 0;
+  if (!is_ladder && !Library::instance().loaded()) {
     return Status::unsupported(Library::instance().problem());
   }
-  return p.dtype == DType::f32 ? multiply<float>(p, context) : multiply<double>(p, context);
+  if (copies_factors(p)) {
+    const RoundedProduct rounded(p, !is_ladder);
+    if (const Status status = rounded.round(context); !status.ok()) {
+      return status;
+    }
+    return is_ladder ? gemm_ladder(rounded.product(), context)
+                     : multiply<float>(LibraryProduct(rounded.product(), DType::bf16), context);
+  }
+  if (is_ladder) {
+    return gemm_ladder(p, context);
+  }
+  return p.dtype == DType::f32 ? multiply<float>(LibraryProduct(p, p.dtype), context)
+                               : multiply<double>(LibraryProduct(p, p.dtype), context);
 }
 
 }  // namespace basin::kernels

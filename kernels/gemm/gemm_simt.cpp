@@ -2,10 +2,15 @@
 // stands in for that; one thread, because the workspace must fit whatever pool the context has.
 #include "kernels/gemm/gemm_check.h"
 #include "kernels/gemm/gemm_ladder.h"
+#include "kernels/gemm/rounded_product.h"
 
 namespace basin::kernels {
 
-std::int64_t gemm_workspace(const Gemm& p, const SimtContext&) {
+std::int64_t gemm_workspace(const Gemm& p, const SimtContext& context) {
+  if (rounds_factors(p)) {
+    const RoundedProduct rounded(p);
+    return rounded.bytes() + gemm_workspace(rounded.product(), context);
+  }
   if (p.variant != 0) {
     return 0;
   }
@@ -14,12 +19,19 @@ std::int64_t gemm_workspace(const Gemm& p, const SimtContext&) {
 }
 
 Status gemm(const Gemm& p, const SimtContext& context) {
+  if (const Status status = check_gemm(p); !status.ok()) {
+    return status;
+  }
+  if (rounds_factors(p)) {
+    const RoundedProduct rounded(p);
+    const Status status = rounded.round(context);
+    return status.ok() ? gemm(rounded.product(), context) : status;
+  }
   if (p.variant == 0) {
     ThreadPool alone(1);
     return gemm(p, CpuContext{&alone});
   }
-  const Status status = check_gemm(p);
-  return status.ok() ? gemm_ladder(p, context) : status;
+  return gemm_ladder(p, context);
 }
 
 }  // namespace basin::kernels

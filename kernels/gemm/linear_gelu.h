@@ -5,6 +5,7 @@
 
 #include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
+#include "kernels/common/precision.h"
 #include "kernels/common/status.h"
 
 namespace basin::kernels {
@@ -24,6 +25,7 @@ struct LinearGeluForward {
   void* workspace = nullptr;  ///< linear_gelu_workspace() bytes, 64-byte aligned
   DType dtype = DType::f32;
   int variant = 0;
+  Precision precision = Precision::f32;  ///< of x and weight in the product: see Gemm
 };
 std::int64_t linear_gelu_workspace(const LinearGeluForward&, const CpuContext&);
 std::int64_t linear_gelu_workspace(const LinearGeluForward&, const SimtContext&);

@@ -4,8 +4,10 @@
 
 #include "kernels/common/dispatch.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/gemm/gemm_check.h"
 #include "kernels/gemm/gemm_simd.h"
 #include "kernels/gemm/linear_gelu_product.h"
+#include "kernels/gemm/rounded_product.h"
 #include "kernels/simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -114,7 +116,14 @@ bool joined(const LinearGeluForward& p) {
 
 std::int64_t linear_gelu_workspace(const LinearGeluForward& p, const CpuContext& context) {
   const Gemm product = product_of(p);
-  return joined(p) ? gemm_simd_workspace(product, context) : gemm_workspace(product, context);
+  if (!joined(p)) {
+    return gemm_workspace(product, context);
+  }
+  if (rounds_factors(product)) {
+    const RoundedProduct rounded(product);
+    return rounded.bytes() + gemm_simd_workspace(rounded.product(), context);
+  }
+  return gemm_simd_workspace(product, context);
 }
 
 Status linear_gelu_forward(const LinearGeluForward& p, const CpuContext& context) {
@@ -129,10 +138,19 @@ Status linear_gelu_forward(const LinearGeluForward& p, const CpuContext& context
     if (p.workspace == nullptr) {
       return Status::invalid("linear_gelu: the workspace is missing");
     }
-    return dispatch_floating(p.dtype, [&]<class T>(T) {
-      gemm_simd_gelu(product, p.y, context);
-      return Status{};
-    });
+    if (const Status status = check_gemm(product); !status.ok()) {
+      return status;
+    }
+    if (rounds_factors(product)) {
+      const RoundedProduct rounded(product);
+      const Status status = rounded.round(context);
+      if (status.ok()) {
+        gemm_simd_gelu(rounded.product(), p.y, context);
+      }
+      return status;
+    }
+    gemm_simd_gelu(product, p.y, context);
+    return Status{};
   }
   const Status status = gemm(product, context);
   return status.ok() ? unary_forward({UnaryOp::gelu, p.z, p.y, p.rows * p.out, p.dtype}, context)

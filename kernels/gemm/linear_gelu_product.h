@@ -24,6 +24,7 @@ inline Gemm product_of(const LinearGeluForward& p) {
   product.bias = p.bias;
   product.workspace = p.workspace;
   product.dtype = p.dtype;
+  product.precision = p.precision;
   return product;
 }
 

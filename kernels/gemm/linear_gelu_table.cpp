@@ -14,13 +14,20 @@ using Role = CaseBuffer::Role;
 struct Shape {
   std::int64_t rows, in, out;
   bool bias = true;
+  Precision precision = Precision::f32;
 
-  std::string name() const { return extents_name({rows, in, out}) + (bias ? "" : "_no_bias"); }
+  std::string name() const {
+    return extents_name({rows, in, out}) + (bias ? "" : "_no_bias") + precision_name(precision);
+  }
 };
 // The fourth sums over no inputs; the last two have several blocks of the product, the last several
 // slices of its depth.
 constexpr Shape kShapes[] = {{1, 1, 1}, {5, 19, 37},    {14, 7, 33, false},
                              {3, 0, 5}, {301, 33, 290}, {200, 530, 70}};
+constexpr Shape kRoundedShapes[] = {{5, 19, 37, true, Precision::tf32},
+                                    {5, 19, 37, true, Precision::bf16},
+                                    {200, 530, 70, false, Precision::tf32},
+                                    {200, 530, 70, false, Precision::bf16}};
 
 double gelu_of(double z) { return z * 0.5 * std::erfc(-z / std::sqrt(2.0)); }
 
@@ -31,7 +38,23 @@ LinearGeluForward forward_of(const Shape& s, DType dtype, int variant) {
   p.out = s.out;
   p.dtype = dtype;
   p.variant = variant;
+  p.precision = s.precision;
   return p;
+}
+
+// The definition; x and W are multiplied as `factor` sees them.
+template <class Factor>
+void forward_definition(const Shape& s, void* const* d, Factor factor) {
+  for (std::int64_t r = 0; r < s.rows; ++r) {
+    for (std::int64_t n = 0; n < s.out; ++n) {
+      double z = s.bias ? doubles(d[2])[n] : 0;
+      for (std::int64_t k = 0; k < s.in; ++k) {
+        z += factor(doubles(d[0])[r * s.in + k]) * factor(doubles(d[1])[n * s.in + k]);
+      }
+      doubles(d[3])[r * s.out + n] = z;
+      doubles(d[4])[r * s.out + n] = gelu_of(z);
+    }
+  }
 }
 
 // The most that any variant asks for, wherever it runs.
@@ -68,21 +91,17 @@ KernelCase forward_case(const Shape& s, const CpuContext& context) {
   };
   result.run = run;
   set_device_runs(result, run);
-  result.reference = [s](void* const* d) {
-    for (std::int64_t r = 0; r < s.rows; ++r) {
-      for (std::int64_t n = 0; n < s.out; ++n) {
-        double z = s.bias ? doubles(d[2])[n] : 0;
-        for (std::int64_t k = 0; k < s.in; ++k) {
-          z += doubles(d[0])[r * s.in + k] * doubles(d[1])[n * s.in + k];
-        }
-        doubles(d[3])[r * s.out + n] = z;
-        doubles(d[4])[r * s.out + n] = gelu_of(z);
-      }
-    }
-  };
+  result.reference = [s](void* const* d) { forward_definition(s, d, [](double x) { return x; }); };
+  if (s.precision != Precision::f32) {
+    result.dtypes = {DType::f32};
+    result.naive = [s](void* const* d) {
+      forward_definition(s, d, [&](double x) { return naive_factor(x, s.precision); });
+    };
+  }
   const auto outputs = static_cast<double>(s.rows * s.out);
   result.cost = {2 * outputs * static_cast<double>(s.in) + outputs,
-                 static_cast<double>(s.rows * s.in + s.out * s.in) + 2 * outputs, outputs};
+                 static_cast<double>(s.rows * s.in + s.out * s.in) + 2 * outputs, outputs,
+                 s.precision != Precision::f32};
   return result;
 }
 
@@ -140,7 +159,11 @@ const RegisterKernel forward({"linear_gelu_forward",
                               {{1, "passes", "the product, then a pass over it"},
                                {2, "joined", "the activation of a block while it is in the cache"}},
                               [](const CpuContext& context) {
-                                return cases(forward_case, context);
+                                std::vector<KernelCase> all = cases(forward_case, context);
+                                for (const Shape& s : kRoundedShapes) {
+                                  all.push_back(forward_case(s, context));
+                                }
+                                return all;
                               },
                               2e-5,
                               1e-13});
@@ -155,15 +178,17 @@ const RegisterKernel backward({"linear_gelu_backward",
                                5e-6,
                                1e-9});
 
-const std::vector<SizeParameter> kSizes = {
-    {"rows", 4096, "rows of x"}, {"in", 256, "inputs"}, {"out", 1024, "outputs"}};
-
-template <KernelCase (*make)(const Shape&, const CpuContext&)>
-KernelCase sized(const Sizes& s, const CpuContext& context) {
-  return make({s.at("rows"), s.at("in"), s.at("out")}, context);
-}
-
-const RegisterSizes forward_sizes("linear_gelu_forward", kSizes, sized<forward_case>);
+const RegisterSizes forward_sizes("linear_gelu_forward",
+                                  {{"rows", 4096, "rows of x"},
+                                   {"in", 256, "inputs"},
+                                   {"out", 1024, "outputs"},
+                                   precision_choice()},
+                                  [](const Sizes& s, const CpuContext& context) {
+                                    return forward_case(
+                                        {s.at("rows"), s.at("in"), s.at("out"), true,
+                                         static_cast<Precision>(s.at("precision"))},
+                                        context);
+                                  });
 const RegisterSizes backward_sizes("linear_gelu_backward",
                                    {{"rows", 4096, "rows of z"}, {"out", 1024, "columns"}},
                                    [](const Sizes& s, const CpuContext& context) {

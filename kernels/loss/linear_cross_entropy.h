@@ -6,6 +6,7 @@
 
 #include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
+#include "kernels/common/precision.h"
 #include "kernels/common/status.h"
 
 namespace basin::kernels {
@@ -18,6 +19,8 @@ namespace basin::kernels {
 /// an invalid status with its position. All matrices are contiguous. On a GPU, which the host does
 /// not wait for, such a target makes the loss of the row, its dx and all of dweight and dbias NaN,
 /// and ignored rows cost what others do.
+/// With a precision of fewer bits (f32 only) x, weight and, for dx and dweight, dlogits are rounded
+/// where they are factors of a product; dbias adds up dlogits as they are.
 /// Variants: 0 best, 1 blocks of rows through gemm() and the kernels of cross_entropy.h, 2 tiles of
 /// logits that are made, judged and used while they are in the cache. A GPU has the first only,
 /// whatever is asked for.
@@ -39,6 +42,7 @@ struct LinearCrossEntropy {
   int variant = 0;
   /// How many logits may exist at the same time; a block has 96 rows at least.
   std::int64_t most_logits = std::int64_t{24} << 20;
+  Precision precision = Precision::f32;  ///< of the factors of the three products
 };
 std::int64_t linear_cross_entropy_workspace(const LinearCrossEntropy&, const CpuContext&);
 std::int64_t linear_cross_entropy_workspace(const LinearCrossEntropy&, const SimtContext&);

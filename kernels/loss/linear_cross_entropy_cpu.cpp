@@ -151,6 +151,9 @@ Status check(const LinearCrossEntropy& p) {
   if ((p.dx == nullptr) != (p.dweight == nullptr) || (p.dx == nullptr && p.dbias != nullptr)) {
     return Status::invalid("linear_cross_entropy: all gradients or none");
   }
+  if (p.precision != Precision::f32 && p.dtype != DType::f32) {
+    return Status::unsupported("linear_cross_entropy: factors in tf32 or bf16 come from f32");
+  }
   for (std::int64_t r = 0; r < p.rows; ++r) {
     if (p.targets[r] != p.ignore_index && (p.targets[r] < 0 || p.targets[r] >= p.classes)) {
       return Status::invalid("linear_cross_entropy: a target lies outside the classes", r);

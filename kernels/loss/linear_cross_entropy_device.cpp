@@ -66,6 +66,9 @@ Status check(const LinearCrossEntropy& p) {
   if ((p.dx == nullptr) != (p.dweight == nullptr) || (p.dx == nullptr && p.dbias != nullptr)) {
     return Status::invalid("linear_cross_entropy: all gradients or none");
   }
+  if (p.precision != Precision::f32 && p.dtype != DType::f32) {
+    return Status::unsupported("linear_cross_entropy: factors in tf32 or bf16 come from f32");
+  }
   if (p.dtype != DType::f32 && p.dtype != DType::f64) {
     return Status::unsupported("arithmetic needs f32 or f64");
   }

@@ -25,6 +25,7 @@ struct Problem {
   bool ignore = false;  ///< every fourth row is ignored and holds NaN
   bool gradients = true;
   std::int64_t most_logits = std::int64_t{24} << 20;
+  Precision precision = Precision::f32;
 };
 
 const std::vector<Problem> kProblems = {
@@ -41,6 +42,13 @@ const std::vector<Problem> kProblems = {
     {"loss_only", 37, 16, 300, true, 0.2, true, false},
     // Three blocks of rows.
     {"blocks", 211, 16, 300, true, 0, true, true, 1},
+};
+
+// In each precision with fewer bits than f32.
+const std::vector<Problem> kRoundedProblems = {
+    {"9x5x7", 9, 5, 7},
+    {"two_tiles", 29, 33, 259},
+    {"blocks", 211, 16, 300, true, 0.1, true, true, 1},
 };
 
 bool ignored(const Problem& s, std::int64_t row) { return s.ignore && row % 4 == 1; }
@@ -64,7 +72,8 @@ LinearCrossEntropy call_of(const Problem& s, void* const* d, void* workspace, DT
           kScale,
           dtype,
           variant,
-          s.most_logits};
+          s.most_logits,
+          s.precision};
 }
 
 void apply_ignore(const Problem& s, void* const* d, DType dtype) {
@@ -76,8 +85,10 @@ void apply_ignore(const Problem& s, void* const* d, DType dtype) {
   }
 }
 
-// Logits of a row, its log-sum-exp, then loss and gradients term by term.
-void definition(const Problem& s, void* const* d) {
+// Logits of a row, its log-sum-exp, then loss and gradients term by term; what is multiplied is
+// seen through `factor`.
+template <class Factor>
+void definition(const Problem& s, void* const* d, Factor factor) {
   const double* x = doubles(d[0]);
   const double* weight = doubles(d[1]);
   double* row_loss = doubles(d[4]);
@@ -98,7 +109,7 @@ void definition(const Problem& s, void* const* d) {
     for (std::int64_t c = 0; c < s.classes; ++c) {
       double sum = s.bias ? doubles(d[2])[c] : 0;
       for (std::int64_t k = 0; k < s.width; ++k) {
-        sum += x[r * s.width + k] * weight[c * s.width + k];
+        sum += factor(x[r * s.width + k]) * factor(weight[c * s.width + k]);
       }
       logits[static_cast<std::size_t>(c)] = sum;
     }
@@ -115,8 +126,8 @@ void definition(const Problem& s, void* const* d) {
       row_loss[r] -= wanted * (logit - lse);
       const double slope = kScale * (std::exp(logit - lse) - wanted);
       for (std::int64_t k = 0; s.gradients && k < s.width; ++k) {
-        doubles(d[5])[r * s.width + k] += slope * weight[c * s.width + k];
-        doubles(d[6])[c * s.width + k] += slope * x[r * s.width + k];
+        doubles(d[5])[r * s.width + k] += factor(slope) * factor(weight[c * s.width + k]);
+        doubles(d[6])[c * s.width + k] += factor(slope) * factor(x[r * s.width + k]);
       }
       if (s.gradients && s.bias) {
         doubles(d[7])[c] += slope;
@@ -147,7 +158,7 @@ std::int64_t most_bytes(const Problem& s, const CpuContext& context) {
 
 KernelCase make_case(const Problem& s, const CpuContext& machine) {
   KernelCase result;
-  result.name = s.name;
+  result.name = s.name.empty() ? s.name : s.name + precision_name(s.precision);
   const Role gradient = s.gradients ? Role::output : Role::workspace;
   result.buffers = {
       {"x", Role::input, {s.rows, s.width}},
@@ -169,40 +180,54 @@ KernelCase make_case(const Problem& s, const CpuContext& machine) {
   set_device_runs(result, [s](void* const* d, DType dtype, int variant, const auto& context) {
     return linear_cross_entropy(call_of(s, d, d[8], dtype, variant), context);
   });
-  result.reference = [s](void* const* d) { definition(s, d); };
+  result.reference = [s](void* const* d) { definition(s, d, [](double x) { return x; }); };
+  if (s.precision != Precision::f32) {
+    result.dtypes = {DType::f32};
+    result.naive = [s](void* const* d) {
+      definition(s, d, [&](double x) { return naive_factor(x, s.precision); });
+    };
+  }
   const auto products = static_cast<double>(s.rows * s.classes * s.width);
   const auto logits = static_cast<double>(s.rows * s.classes);
   result.cost = {(s.gradients ? 6 : 2) * products,
                  static_cast<double>((s.gradients ? 2 : 1) * (s.rows + s.classes) * s.width),
-                 (s.gradients ? 2 : 1) * logits};
+                 (s.gradients ? 2 : 1) * logits, s.precision != Precision::f32};
   return result;
 }
 
 // f32: a dweight is a sum over up to 211 rows of products of order 1, a dx one over 4400 classes of
 // slopes that add up to 1.
-const RegisterKernel entry({"linear_cross_entropy",
-                            "loss of an output layer, and its gradients in the same pass",
-                            {{1, "blocks",
-                              "the logits of a block of rows, through gemm and the loss kernels"},
-                             {2, "tiles", "tiles of logits made, judged and used in the cache"}},
-                            [](const CpuContext& context) {
-                              std::vector<KernelCase> all;
-                              for (const Problem& s : kProblems) {
-                                all.push_back(make_case(s, context));
-                              }
-                              return all;
-                            },
-                            3e-6,
-                            1e-14});
+const RegisterKernel entry(
+    {"linear_cross_entropy",
+     "loss of an output layer, and its gradients in the same pass",
+     {{1, "blocks", "the logits of a block of rows, through gemm and the loss kernels"},
+      {2, "tiles", "tiles of logits made, judged and used in the cache"}},
+     [](const CpuContext& context) {
+       std::vector<KernelCase> all;
+       for (const Problem& s : kProblems) {
+         all.push_back(make_case(s, context));
+       }
+       for (Problem s : kRoundedProblems) {
+         for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+           s.precision = precision;
+           all.push_back(make_case(s, context));
+         }
+       }
+       return all;
+     },
+     3e-6,
+     1e-14});
 
-const RegisterSizes sizes(
-    "linear_cross_entropy",
-    {{"tokens", 1024, "rows of x"},
-     kept_size("width", 256, "of x and the weight"),
-     {"vocabulary", 50257, "classes"}},
-    [](const Sizes& s, const CpuContext& context) {
-      return make_case({"", s.at("tokens"), s.at("width"), s.at("vocabulary")}, context);
-    });
+const RegisterSizes sizes("linear_cross_entropy",
+                          {{"tokens", 1024, "rows of x"},
+                           kept_size("width", 256, "of x and the weight"),
+                           {"vocabulary", 50257, "classes"},
+                           precision_choice()},
+                          [](const Sizes& s, const CpuContext& context) {
+                            Problem problem{"", s.at("tokens"), s.at("width"), s.at("vocabulary")};
+                            problem.precision = static_cast<Precision>(s.at("precision"));
+                            return make_case(problem, context);
+                          });
 
 }  // namespace
 

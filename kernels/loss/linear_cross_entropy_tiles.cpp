@@ -15,6 +15,7 @@
 #include <hwy/foreach_target.h>
 //
 #include "kernels/simd/product-inl.h"
+#include "kernels/simd/round-inl.h"
 #include "kernels/simd/rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -99,7 +100,7 @@ class TiledLoss {
     return static_cast<const T*>(p_.weight) + tile * kClasses * p_.width;
   }
 
-  // Copies the next rows that count side by side; returns where to go on.
+  // Copies the next rows that count side by side, as factors of products; returns where to go on.
   std::int64_t gather(std::int64_t at) {
     rows_ = 0;
     for (; at < p_.rows && rows_ < layout_.rows; ++at) {
@@ -110,7 +111,8 @@ class TiledLoss {
         }
         continue;
       }
-      std::copy_n(static_cast<const T*>(p_.x) + at * p_.width, p_.width, x_ + rows_ * p_.width);
+      round_row(static_cast<const T*>(p_.x) + at * p_.width, x_ + rows_ * p_.width, p_.width,
+                p_.precision);
       targets_[rows_] = p_.targets[at];
       numbers_[rows_++] = at;
     }
@@ -124,6 +126,7 @@ class TiledLoss {
     for (std::int64_t k = 0; k < p_.width; k += kDepth) {
       const std::int64_t depth = std::min(kDepth, p_.width - k);
       pack_transposed(weight_of(tile) + k, p_.width, depth, classes, packed);
+      round_row(packed, packed, packed_size<T>(depth, classes), p_.precision);
       product(rows_, classes, depth, Left<T>{x_ + k, p_.width, 1}, Packed<T>::of(packed, depth),
               logits, kClasses, Update<T>{T(1), k == 0 ? T(0) : T(1)});
     }
@@ -180,8 +183,13 @@ class TiledLoss {
       for (std::int64_t r = 0; r < rows_; ++r) {
         slope_row(slopes + r * kClasses, classes, r, targets_[r] - tile * kClasses);
       }
+      add_to_dbias(tile, classes);
+      for (std::int64_t r = 0; r < rows_; ++r) {
+        round_row(slopes + r * kClasses, slopes + r * kClasses, classes, p_.precision);
+      }
       T* packed = scratch();
       pack(weight_of(tile), p_.width, classes, p_.width, packed);
+      round_row(packed, packed, packed_size<T>(classes, p_.width), p_.precision);
       product(rows_, p_.width, classes, Left<T>{slopes, kClasses, 1},
               Packed<T>::of(packed, classes), dx, p_.width,
               Update<T>{T(1), tile == first ? T(0) : T(1)});
@@ -189,16 +197,22 @@ class TiledLoss {
               Packed<T>::of(packed_x_, rows_),
               static_cast<T*>(p_.dweight) + tile * kClasses * p_.width, p_.width,
               Update<T>{T(1), is_first_ ? T(0) : T(1)});
-      if (p_.dbias != nullptr) {
-        T* dbias = static_cast<T*>(p_.dbias) + tile * kClasses;
-        if (is_first_) {
-          std::fill_n(dbias, classes, T(0));
-        }
-        for (std::int64_t r = 0; r < rows_; ++r) {
-          for (std::int64_t c = 0; c < classes; ++c) {
-            dbias[c] += slopes[r * kClasses + c];
-          }
-        }
+    }
+  }
+
+  // The slopes of a tile, before they are rounded for the products.
+  void add_to_dbias(std::int64_t tile, std::int64_t classes) {
+    if (p_.dbias == nullptr) {
+      return;
+    }
+    const T* slopes = tile_of(tile);
+    T* dbias = static_cast<T*>(p_.dbias) + tile * kClasses;
+    if (is_first_) {
+      std::fill_n(dbias, classes, T(0));
+    }
+    for (std::int64_t r = 0; r < rows_; ++r) {
+      for (std::int64_t c = 0; c < classes; ++c) {
+        dbias[c] += slopes[r * kClasses + c];
       }
     }
   }

@@ -13,9 +13,9 @@ struct LinearProducts {
   Gemm logits{}, dx{}, dweight{};
 
   LinearProducts(const LinearCrossEntropy& p, std::int64_t rows)
-      : logits(product(p.dtype, rows, p.classes, p.width)),
-        dx(product(p.dtype, rows, p.width, p.classes)),
-        dweight(product(p.dtype, p.classes, p.width, rows)) {
+      : logits(product(p, rows, p.classes, p.width)),
+        dx(product(p, rows, p.width, p.classes)),
+        dweight(product(p, p.classes, p.width, rows)) {
     logits.transpose_b = true;
     logits.ldb = p.width;
     dweight.transpose_a = true;
@@ -29,7 +29,8 @@ struct LinearProducts {
   }
 
  private:
-  static Gemm product(DType dtype, std::int64_t m, std::int64_t n, std::int64_t k) {
+  static Gemm product(const LinearCrossEntropy& of, std::int64_t m, std::int64_t n,
+                      std::int64_t k) {
     Gemm p{};
     p.m = m;
     p.n = n;
@@ -37,7 +38,8 @@ struct LinearProducts {
     p.lda = k;
     p.ldb = n;
     p.ldc = n;
-    p.dtype = dtype;
+    p.dtype = of.dtype;
+    p.precision = of.precision;
     return p;
   }
 };

@@ -2,18 +2,45 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "kernels/common/half.h"
+#include "kernels/common/precision.h"
 #include "kernels/table/kernel_table.h"
 
 namespace basin::kernels {
 
 inline double* doubles(void* data) { return static_cast<double*>(data); }
 inline std::int64_t* integers(void* data) { return static_cast<std::int64_t*>(data); }
+
+/// A factor as a plain program with few bits has it: rounded to bf16; for tf32 the low bits of f32
+/// are cut off, which is what a multiplier does that does not read them.
+inline double naive_factor(double x, Precision precision) {
+  switch (precision) {
+    case Precision::f32: break;
+    case Precision::tf32: {
+      const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(x));
+      return static_cast<double>(std::bit_cast<float>(bits & 0xFFFFE000u));
+    }
+    case Precision::bf16: return static_cast<double>(to_float(to_bfloat16(x)));
+  }
+  return x;
+}
+
+/// "_tf32", or nothing for f32: part of the name of a case.
+inline std::string precision_name(Precision precision) {
+  return precision == Precision::f32 ? "" : std::string("_") + name_of(precision);
+}
+
+/// Of the problems for timing.
+inline SizeParameter precision_choice() {
+  return choice("precision", "to which factors are rounded", {"f32", "tf32", "bf16"});
+}
 
 /// "3x7x1"
 inline std::string extents_name(std::initializer_list<std::int64_t> extents) {

@@ -36,9 +36,10 @@ AttentionGradients prepare_backward(Params& p, const Prepared& in, const Tensor&
 }  // namespace
 
 AttentionResult attention(const AssociationInputs& inputs) {
-  const Prepared in(inputs.q, inputs.k, inputs.v, inputs.beta, inputs.key_lengths, "attention");
+  const Prepared in(inputs.q, inputs.k, inputs.v, inputs.beta, inputs.key_lengths, "attention",
+                    true);
   AttentionResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q),
-                         Tensor::empty({in.B, in.H, in.L}, in.q.dtype(), in.q.device())};
+                         Tensor::empty({in.B, in.H, in.L}, in.per_head_dtype(), in.q.device())};
   kernels::AttentionForward p{};
   in.fill_in(p, inputs.causal);
   p.out = output(result.out);
@@ -57,13 +58,13 @@ AttentionResult attention(const AssociationInputs& inputs) {
 AttentionGradients attention_backward(const AssociationInputs& inputs,
                                       const AttentionResult& forward, const Tensor& dout) {
   const Prepared in(inputs.q, inputs.k, inputs.v, inputs.beta, inputs.key_lengths,
-                    "attention_backward");
-  check_same_floating("attention_backward", in.q, dout);
+                    "attention_backward", true);
+  association::check_same_heads("attention_backward", true, in.q, dout);
   kernels::AttentionBackward p{};
   in.fill_in(p, inputs.causal);
   const Tensor gradient = head_layout(dout);
   AttentionGradients result = prepare_backward(p, in, forward.out, gradient);
-  result.dbeta = Tensor::empty({in.H}, in.q.dtype(), in.q.device());
+  result.dbeta = Tensor::empty({in.H}, in.per_head_dtype(), in.q.device());
   p.beta = in.beta.raw();
   p.dbeta = result.dbeta.mutable_raw();
   p.lse = forward.statistics.raw();
@@ -76,6 +77,20 @@ AttentionGradients attention_backward(const AssociationInputs& inputs,
       on_device(in.q.device(), [&](const auto& at) { return kernels::attention_backward(p, at); }),
       "attention_backward", in.q, in.k, in.v);
   return result;
+}
+
+Tensor attention_factor(const Tensor& x, Precision precision) {
+  check_precision("attention", precision, x);
+  if (precision != Precision::bf16) {
+    return x;
+  }
+  // (B,rows,H,width) in memory, as projections are: one pass over rows of all heads.
+  const Tensor halves = x.transpose(1, 2).to(DType::bf16);
+  return (x.device() == Device::cpu ? halves.to(DType::f32) : halves).transpose(1, 2);
+}
+
+Tensor from_attention(const Tensor& heads) {
+  return heads.transpose(1, 2).to(DType::f32).transpose(1, 2);
 }
 
 Tensor rotary(const Tensor& x, bool inverse) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/association/options.h"
+#include "kernels/common/precision.h"
 #include "tensor/tensor.h"
 
 namespace basin {
@@ -24,10 +25,19 @@ struct AttentionGradients {
   Tensor dbeta;  ///< (H); undefined for linear attention
 };
 
-/// See kernels::AttentionForward. Throws Error for shapes or dtypes that do not fit.
+/// See kernels::AttentionForward. On the executor and on a GPU q, k, v and dout may be bf16, for
+/// tensor cores; out, dq, dk and dv are bf16 then, and beta, statistics and dbeta f32. Throws Error
+/// for shapes or dtypes that do not fit.
 AttentionResult attention(const AssociationInputs&);
 AttentionGradients attention_backward(const AssociationInputs&, const AttentionResult&,
                                       const Tensor& dout);
+
+/// An f32 array of heads as softmax attention multiplies it in a precision. bf16: in bf16 on the
+/// executor and on a GPU, on the CPU, which has no kernel for that, in f32 with as few bits. f32
+/// and tf32, for which there is no kernel anywhere: as it is.
+Tensor attention_factor(const Tensor& x, Precision precision);
+/// What came out of it, in f32, stored as it was: (B,rows,H,width).
+Tensor from_attention(const Tensor& heads);
 
 /// See kernels::Rotary: x (B,H,L,D), D even; the result is stored as (B,L,H,D). `inverse` is also
 /// the gradient.

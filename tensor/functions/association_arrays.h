@@ -26,14 +26,35 @@ inline Tensor empty_heads(std::int64_t B, std::int64_t H, std::int64_t rows, std
   return Tensor::empty({B, rows, H, width}, like.dtype(), like.device()).transpose(1, 2);
 }
 
+/// check_same_floating(), which with `halves_too` lets all of them be bf16 where kernels take it.
+template <class... Tensors>
+void check_same_heads(const char* where, bool halves_too, const Tensor& first,
+                      const Tensors&... others) {
+  if (!halves_too || first.dtype() != DType::bf16) {
+    check_same_floating(where, first, others...);
+    return;
+  }
+  if (first.device() == Device::cpu) {
+    fail("[{}] runs in bf16 on a GPU (--device cuda or simt) only; got {}", where, describe(first));
+  }
+  const auto same = [&](const Tensor& other) {
+    if (other.dtype() != DType::bf16) {
+      fail("[{}] operands differ in dtype: {} and {}; convert one with to()", where,
+           describe(first), describe(other));
+    }
+  };
+  (same(others), ...);
+  check_same_device(where, first, others...);
+}
+
 /// q (B,H,L,D), k (B,H,M,D), v (B,H,M,Dv), beta (H) or undefined, key_lengths (B) i64 or undefined.
 struct Prepared {
   Tensor q, k, v, beta, key_lengths;
   std::int64_t B, H, L, M, D, Dv;
 
   Prepared(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, const Tensor& beta_in,
-           const Tensor& lengths_in, const char* where) {
-    check_same_floating(where, q_in, k_in, v_in);
+           const Tensor& lengths_in, const char* where, bool halves_too = false) {
+    check_same_heads(where, halves_too, q_in, k_in, v_in);
     const auto same = [](const Tensor& a, const Tensor& b, int dim) {
       return a.size(dim) == b.size(dim);
     };
@@ -53,7 +74,11 @@ struct Prepared {
     M = k.size(2);
     Dv = v.size(3);
     if (beta_in.defined()) {
-      check_same_floating(where, q_in, beta_in);
+      check_same_device(where, q_in, beta_in);
+      if (beta_in.dtype() != of_heads(q_in.dtype())) {
+        fail("[{}] operands differ in dtype: {} and {}; beta must be {}", where, describe(q_in),
+             describe(beta_in), name_of(of_heads(q_in.dtype())));
+      }
       if (!(beta_in.shape() == Shape{H})) {
         fail("[{}] beta must have one entry per head, ({}); got {}", where, H, describe(beta_in));
       }
@@ -77,9 +102,14 @@ struct Prepared {
     }
   }
 
+  /// Of beta and of statistics.
+  DType per_head_dtype() const { return of_heads(q.dtype()); }
+
   const std::int64_t* lengths() const {
     return key_lengths.defined() ? key_lengths.kernel_data<std::int64_t>() : nullptr;
   }
+
+  static DType of_heads(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }
 
   template <class Params>
   void fill_in(Params& p, bool causal) const {

@@ -14,8 +14,9 @@ namespace basin {
 LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& weight,
                                               const Tensor& bias, const Tensor& targets,
                                               std::int64_t ignore_index, double label_smoothing,
-                                              bool with_gradients) {
+                                              bool with_gradients, Precision precision) {
   check_same_floating("linear_cross_entropy", x, weight);
+  check_precision("linear_cross_entropy", precision, x);
   if (x.rank() < 1 || weight.rank() != 2 || x.size(-1) != weight.size(1) ||
       targets.dtype() != DType::i64 ||
       !std::equal(targets.shape().begin(), targets.shape().end(), x.shape().begin(),
@@ -70,6 +71,7 @@ LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& wei
   p.label_smoothing = label_smoothing;
   p.scale = 1.0 / static_cast<double>(count);
   p.dtype = x.dtype();
+  p.precision = precision;
   Workspace workspace(
       on_device(x.device(),
                 [&](const auto& at) { return kernels::linear_cross_entropy_workspace(p, at); }),

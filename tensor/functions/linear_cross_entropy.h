@@ -1,6 +1,7 @@
 // The output layer and its loss without its logits.
 #pragma once
 
+#include "kernels/common/precision.h"
 #include "tensor/tensor.h"
 
 namespace basin {
@@ -17,6 +18,7 @@ struct LinearCrossEntropyResult {
 LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& weight,
                                               const Tensor& bias, const Tensor& targets,
                                               std::int64_t ignore_index, double label_smoothing,
-                                              bool with_gradients);
+                                              bool with_gradients,
+                                              Precision precision = Precision::f32);
 
 }  // namespace basin

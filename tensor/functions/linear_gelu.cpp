@@ -6,9 +6,10 @@
 
 namespace basin {
 
-LinearGeluResult linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                             bool keep_z) {
+LinearGeluResult linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, bool keep_z,
+                             Precision precision) {
   check_same_floating("linear_gelu", x, weight);
+  check_precision("linear_gelu", precision, x);
   if (x.rank() < 1 || weight.rank() != 2 || x.size(-1) != weight.size(1)) {
     fail("[linear_gelu] x (..., in) and weight (out, in) do not fit: {} and {}", describe(x),
          describe(weight));
@@ -41,6 +42,7 @@ LinearGeluResult linear_gelu(const Tensor& x, const Tensor& weight, const Tensor
     p.rows *= x.size(d);
   }
   p.dtype = x.dtype();
+  p.precision = precision;
   Workspace workspace(
       on_device(x.device(), [&](const auto& at) { return kernels::linear_gelu_workspace(p, at); }),
       x.device());

@@ -49,7 +49,8 @@ struct Operand {
 
 // bias (n) contiguous, or undefined.
 void multiply(const Tensor& a3, const Tensor& b3, const Tensor& bias, Tensor& c,
-              const char* where) {
+              Precision precision, const char* where) {
+  check_precision(where, precision, a3);
   const Operand a(a3);
   const Operand b(b3);
   kernels::Gemm p{};
@@ -70,6 +71,7 @@ void multiply(const Tensor& a3, const Tensor& b3, const Tensor& bias, Tensor& c,
   p.b_batch_stride = b.batch_stride;
   p.c_batch_stride = p.m * p.n;
   p.dtype = a3.dtype();
+  p.precision = precision;
   const Device device = a3.device();
   Workspace workspace(
       on_device(device, [&](const auto& at) { return kernels::gemm_workspace(p, at); }), device);
@@ -91,7 +93,7 @@ Tensor fold_leading(const Tensor& x, int kept) {
   return x.reshape(shape);
 }
 
-Tensor matmul(const Tensor& a, const Tensor& b) {
+Tensor matmul(const Tensor& a, const Tensor& b, Precision precision) {
   check_same_floating("matmul", a, b);
   if (a.rank() < 2 || b.rank() < 2 || a.size(-1) != b.size(-2)) {
     fail(
@@ -106,17 +108,17 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
     // One tall product: the leading dimensions of a are just more rows, unless that needs a copy of
     // a transposed a.
     const Tensor rows = a.rank() == 2 ? a : fold_leading(a, 1);
-    multiply(rows.unsqueeze(0), b.unsqueeze(0), {}, c, "matmul");
+    multiply(rows.unsqueeze(0), b.unsqueeze(0), {}, c, precision, "matmul");
     return c;
   }
   if (!std::equal(a.shape().begin(), a.shape().end() - 2, b.shape().begin(), b.shape().end() - 2)) {
     fail("[matmul] the leading dimensions differ: {} and {}", describe(a), describe(b));
   }
-  multiply(fold_leading(a, 2), fold_leading(b, 2), {}, c, "matmul");
+  multiply(fold_leading(a, 2), fold_leading(b, 2), {}, c, precision, "matmul");
   return c;
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Precision precision) {
   check_same_floating("linear", x, weight);
   if (x.rank() < 1 || weight.rank() != 2 || x.size(-1) != weight.size(1)) {
     fail("[linear] x (..., in) and weight (out, in) do not fit: {} and {}", describe(x),
@@ -132,7 +134,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     }
   }
   multiply(fold_leading(x, 1).unsqueeze(0), weight.transpose(0, 1).unsqueeze(0),
-           bias.defined() ? bias.contiguous() : Tensor(), y, "linear");
+           bias.defined() ? bias.contiguous() : Tensor(), y, precision, "linear");
   return y;
 }
 

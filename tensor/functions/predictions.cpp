@@ -11,7 +11,7 @@
 namespace basin {
 
 Predictions predictions(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                        const Tensor& targets, std::int64_t ignore_index) {
+                        const Tensor& targets, std::int64_t ignore_index, Precision precision) {
   if (targets.dtype() != DType::i64 || x.rank() < 1 ||
       !std::equal(targets.shape().begin(), targets.shape().end(), x.shape().begin(),
                   x.shape().end() - 1)) {
@@ -29,7 +29,7 @@ Predictions predictions(const Tensor& x, const Tensor& weight, const Tensor& bia
   Tensor token = Tensor::empty({rows}, DType::i64, x.device());
   for (std::int64_t begin = 0; begin < rows; begin += step) {
     const std::int64_t count = std::min(step, rows - begin);
-    const Tensor logits = linear(inputs.slice(0, begin, begin + count), weight, bias);
+    const Tensor logits = linear(inputs.slice(0, begin, begin + count), weight, bias, precision);
     Tensor part = loss.slice(0, begin, begin + count);
     Tensor lse = Tensor::empty({count}, x.dtype(), x.device());
     const kernels::CrossEntropyForward p{

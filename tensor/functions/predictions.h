@@ -1,6 +1,7 @@
 // What an output layer predicts, without the logits of all rows at once.
 #pragma once
 
+#include "kernels/common/precision.h"
 #include "tensor/tensor.h"
 
 namespace basin {
@@ -14,6 +15,7 @@ struct Predictions {
 /// undefined, targets (...) i64. Takes as many rows at a time as have 16 million logits. Throws
 /// Error for shapes and targets that do not fit.
 Predictions predictions(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                        const Tensor& targets, std::int64_t ignore_index);
+                        const Tensor& targets, std::int64_t ignore_index,
+                        Precision precision = Precision::f32);
 
 }  // namespace basin

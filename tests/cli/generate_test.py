@@ -32,6 +32,16 @@ class Generate(TrainerCase):
                          self.generate("--tokens", "30", "--temperature", "0"))
         self.assertEqual(self.generate("--tokens", "0"), "abc\n")
 
+    def test_precision(self):
+        self.train_text(steps=20, learning_rate=0.01, precision="bf16")
+        words = ("--tokens", "300")
+        as_trained = self.generate(*words)
+        self.assertEqual(self.generate(*words, "--precision", "bf16"), as_trained)
+        self.assertNotEqual(self.generate(*words, "--precision", "f32"), as_trained)
+        self.assert_complains(
+            self.run_trainer("generate", "--checkpoint", "run", "--prompt", "a", "--precision",
+                             "half"), 2, "--precision", "f32, tf32, bf16")
+
     def test_a_model_of_another_device(self):
         self.train_text(steps=2, device="simt", length=8)
         self.assertTrue(self.generate("--tokens", "5").startswith("abc"))

@@ -16,7 +16,7 @@ class Effects(TrainerCase):
                           "final_fraction": 0.9, "weight_decay": 0.5, "clip": 0.01, "beta1": 0.5,
                           "beta2": 0.5, "seed": 4, "dtype": "f64", "tie_weights": "yes",
                           "label_smoothing": 0.2, "optimizer": "adam",
-                          "embedding_deviation": 0.3},
+                          "embedding_deviation": 0.3, "precision": "bf16"},
             "hopfield": {"learned_beta": "none", "beta": 3, "update_steps": 3, "heads": 1},
             "sparse-hopfield": {"window": 2, "top_k": 2, "top_fraction": 0.3, "random_keep": 0.5,
                                 "weight_dropout": 0.3, "beta": 3, "update_steps": 2},
@@ -30,10 +30,11 @@ class Effects(TrainerCase):
                                        "random_draw": "fixed"},
             "random-feature-attention": {"features": 5, "orthogonal": "no", "redraw_every": 2,
                                          "feature_map": "relu", "beta": 2},
-            "linear-attention": {"heads": 1, "causal": "no", "positions": "sinusoidal"},
+            "attention --precision bf16": {"precision": "tf32"},
+            "linear-attention": {"precision": "tf32", "heads": 1, "causal": "no", "positions": "sinusoidal"},
             "attention --optimizer sgd": {"momentum": 0.5, "nesterov": "yes", "weight_decay": 0.9},
             "attention --positions rotary": {"heads": 2},
-            "rnn": {"width": 16, "layers": 2, "mlp_ratio": 2, "positions": "none"},
+            "rnn": {"precision": "bf16", "width": 16, "layers": 2, "mlp_ratio": 2, "positions": "none"},
         }
         for backbone, settings in changes.items():
             common = {"dropout": 0.1}

@@ -3,6 +3,7 @@
 
 #include "tests/cuda/gpu.h"
 #include "tests/support/device_agreement.h"
+#include "tests/support/precision_rule.h"
 
 namespace basin {
 namespace {
@@ -22,6 +23,16 @@ TEST_P(ModelOnGpu, TrainsAsOnTheCpu) { test::model_agrees(GetParam(), Device::cu
 
 INSTANTIATE_TEST_SUITE_P(Every, ModelOnGpu, testing::ValuesIn(test::model_cases()),
                          test::model_case_name);
+
+// tf32 and bf16, by tensor cores.
+class PrecisionOnGpu : public test::OnGpu, public testing::WithParamInterface<std::string> {};
+
+TEST_P(PrecisionOnGpu, IsAtMostThreeTimesAsWrongAsANaiveComputation) {
+  test::precision_rule_holds(GetParam(), Device::cuda);
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, PrecisionOnGpu, testing::ValuesIn(test::all_backbones()),
+                         test::test_name);
 
 }  // namespace
 }  // namespace basin

@@ -139,6 +139,7 @@ TEST(CudaKernels, AreAllThere) {
       "rnn_backward",
       "rnn_forward",
       "rotary",
+      "round_factors",
       "sgd",
       "softmax_backward",
       "softmax_forward",

@@ -7,6 +7,7 @@
 
 #include "kernels/association/options.h"
 #include "kernels/common/dtype.h"
+#include "kernels/common/precision.h"
 #include "nn/layers/positions.h"
 #include "nn/optim/optimizer.h"
 #include "nn/optim/schedule.h"
@@ -58,6 +59,7 @@ struct Configuration {
   double beta2 = 0.95;
   std::uint64_t seed = 0;
   DType dtype = DType::f32;
+  Precision precision = Precision::f32;  ///< of products
 
   std::int64_t log_every = 10;
   std::int64_t eval_every = 50;         ///< 0: only before the first and after the last step

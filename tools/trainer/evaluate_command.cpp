@@ -36,6 +36,7 @@ const Syntax kSyntax = {
      {"batch", "N", "examples at a time [as the run did]"},
      {"threads", "N", "of the CPU [one per core]"},
      {"device", "NAME", "auto, cpu, cuda or simt [auto]"},
+     {"precision", "NAME", "of products: f32, tf32 or bf16 [as the run did]"},
      {"task", "NAME", "refuse a checkpoint of another task"},
      {"backbone", "NAME", "refuse a checkpoint of another backbone"},
      {"out", "FILE", "write the figures as JSON, too"}},
@@ -63,8 +64,8 @@ Configuration read_configuration(const std::string& path, const std::string& tex
   } else if (arguments.has("validation-data") || arguments.has("test-data")) {
     c.data_digest = training_digest(c.data_digest);
   }
-  for (const char* name :
-       {"data", "validation-data", "test-data", "eval-stride", "batch", "threads", "device"}) {
+  for (const char* name : {"data", "validation-data", "test-data", "eval-stride", "batch",
+                           "threads", "device", "precision"}) {
     if (!arguments.has(name)) {
       continue;
     }
@@ -97,6 +98,10 @@ nlohmann::ordered_json to_json(const std::vector<tasks::Metric>& metrics) {
   return list;
 }
 
+const char* products_in(const Configuration& c) {
+  return c.dtype == DType::f64 ? name_of(c.dtype) : name_of(c.precision);
+}
+
 void write_json(const std::string& path, const std::string& checkpoint, std::int64_t step,
                 const Configuration& c, tasks::Split split, const tasks::Evaluation& evaluation,
                 const tasks::Task& task) {
@@ -108,6 +113,7 @@ void write_json(const std::string& path, const std::string& checkpoint, std::int
       {"step", step},
       {"task", c.task},
       {"backbone", c.backbone},
+      {"precision", products_in(c)},
       {name_of(split),
        {{"examples", evaluation.examples},
         {"loss", evaluation.loss},
@@ -163,8 +169,8 @@ void evaluate_command(const std::vector<std::string>& words) {
                                    return true;
                                  });
   }
-  fmt::print("{} on {}, step {} of {}, {} examples\n\n", c.backbone, c.task, state.step, c.steps,
-             evaluation.examples);
+  fmt::print("{} on {}, step {} of {}, {} examples, products in {}\n\n", c.backbone, c.task,
+             state.step, c.steps, evaluation.examples, products_in(c));
   fmt::print("{}", results_table(name_of(split), evaluation.metrics, evaluation.loss,
                                  experiment.task->baselines()));
   if (!out.empty()) {

@@ -45,6 +45,7 @@ nn::BackboneOptions backbone_options(const Configuration& c, const tasks::Task& 
   options.causal = c.causal;
   options.recompute = c.recompute;
   options.dtype = c.dtype;
+  options.precision = c.precision;
   if (nn::backbone_kind(c.backbone).is_association) {
     options.association = c.association;
   }

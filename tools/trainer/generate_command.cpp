@@ -31,6 +31,7 @@ const Syntax kSyntax = {
      {"top-k", "N", "choose among the N likeliest tokens; 0: among all [0]"},
      {"seed", "N", "of the choices [0]"},
      {"data", "PATH", "the text the run was trained on, if it lies elsewhere now"},
+     {"precision", "NAME", "of products: f32, tf32 or bf16 [as the run did]"},
      {"threads", "N", "of the CPU [one per core]"}},
     false};
 
@@ -78,6 +79,13 @@ void generate_command(const std::vector<std::string>& words) {
   c.device = Device::cpu;  // one position at a time gives a GPU nothing to do
   c.threads =
       arguments.has("threads") ? read_whole(arguments.value("threads"), 1, 1024, "--threads") : 0;
+  if (arguments.has("precision")) {
+    const Setting& setting = *find_setting("precision");
+    if (const std::string reason = setting.no_effect(c); !reason.empty()) {
+      wrong_usage("--precision would have no effect: {}", reason);
+    }
+    setting.read(c, arguments.value("precision"), "--precision");
+  }
   if (arguments.has("data")) {
     find_setting("data")->read(c, arguments.value("data"), "--data");
     c.data_digest = vocabulary_digest(c.data_digest);

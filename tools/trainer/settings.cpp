@@ -63,6 +63,10 @@ std::string if_sgd(const Configuration& c) {
   return c.optimizer == nn::OptimizerKind::sgd ? "" : "only sgd has a momentum of this kind";
 }
 
+std::string if_f32(const Configuration& c) {
+  return c.dtype == DType::f32 ? "" : "products of f64 are not rounded; leave --dtype f32";
+}
+
 std::string if_adam(const Configuration& c) {
   return c.optimizer != nn::OptimizerKind::sgd ? "" : "sgd keeps no running averages";
 }
@@ -299,6 +303,14 @@ std::vector<Setting> other_settings() {
       seed_setting(),
       choice<DType>("Training", "dtype", &C::dtype, {{"f32", DType::f32}, {"f64", DType::f64}},
                     "element type: f32 or f64"),
+      choice<Precision>(
+          "Training", "precision", &C::precision,
+          {{"f32", Precision::f32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}},
+          "to which factors of matrix products are rounded, and in bf16 those of softmax "
+          "attention; "
+          "f32, tf32 or bf16. Weights, sums, norms, losses, the optimizer and all other mechanisms "
+          "stay in f32",
+          if_f32),
 
       whole("Run", "log-every", &C::log_every, 1, kMostSteps, "steps between lines of metrics.csv"),
       whole("Run", "eval-every", &C::eval_every, 0, kMostSteps,

@@ -1,0 +1,80 @@
+// Attention on tensors of bf16: where it runs, and what it asks for.
+#include <gtest/gtest.h>
+
+#include "tensor/error.h"
+#include "tensor/functions/association.h"
+#include "tensor/rng.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/same_bits.h"
+
+namespace basin::test {
+namespace {
+
+AssociationInputs drawn() {
+  Rng rng(1);
+  return {rng.normal({2, 2, 9, 8}, 1.0, DType::f32), rng.normal({2, 2, 11, 8}, 1.0, DType::f32),
+          rng.normal({2, 2, 11, 4}, 1.0, DType::f32), Tensor::full({2}, 0.4, DType::f32),
+          Tensor::from<std::int64_t>({2}, std::vector<std::int64_t>{11, 5})};
+}
+
+AssociationInputs halves_on(Device device) {
+  AssociationInputs in = drawn();
+  for (Tensor* tensor : {&in.q, &in.k, &in.v}) {
+    *tensor = attention_factor(tensor->to(device), Precision::bf16);
+  }
+  in.beta = in.beta.to(device);
+  return in;
+}
+
+TEST(HalfAttention, RunsOnTheExecutorWithStatisticsInF32) {
+  const AssociationInputs in = halves_on(Device::simt);
+  EXPECT_EQ(in.q.dtype(), DType::bf16);
+  const AttentionResult result = attention(in);
+  EXPECT_EQ(result.out.dtype(), DType::bf16);
+  EXPECT_EQ(result.statistics.dtype(), DType::f32);
+  const Tensor dout = attention_factor(
+      Rng(2).normal(result.out.shape(), 1.0, DType::f32).to(Device::simt), Precision::bf16);
+  const AttentionGradients gradients = attention_backward(in, result, dout);
+  for (const Tensor& gradient : {gradients.dq, gradients.dk, gradients.dv}) {
+    EXPECT_EQ(gradient.dtype(), DType::bf16);
+  }
+  EXPECT_EQ(gradients.dbeta.dtype(), DType::f32);
+  // f32 of the same rounded numbers; weights and out lose bits of numbers below 2.
+  const AssociationInputs rounded = halves_on(Device::cpu);
+  const AttentionResult expected = attention(rounded);
+  EXPECT_EQ(rounded.q.dtype(), DType::f32);
+  EXPECT_LT(largest_difference(result.out.to(Device::cpu), expected.out), 2e-2);
+  EXPECT_LT(largest_difference(result.statistics.to(Device::cpu), expected.statistics), 1e-5);
+  const Tensor wide = from_attention(result.out);
+  EXPECT_EQ(wide.dtype(), DType::f32);
+  EXPECT_EQ(largest_difference(wide, result.out), 0.0);
+  EXPECT_TRUE(wide.transpose(1, 2).is_contiguous());
+}
+
+TEST(HalfAttention, FactorsOfOtherPrecisionsAreTheTensorItself) {
+  const Tensor x = drawn().q;
+  for (const Precision precision : {Precision::f32, Precision::tf32}) {
+    EXPECT_EQ(attention_factor(x, precision).raw(), x.raw());
+  }
+  EXPECT_TRUE(same_bits(attention_factor(x, Precision::bf16), x.to(DType::bf16).to(DType::f32)));
+  EXPECT_TRUE(refuses<Error>([&] { (void)attention_factor(x.to(DType::f64), Precision::bf16); },
+                             {"[attention]", "products in bf16", "f64"}));
+}
+
+TEST(HalfAttention, IsRefusedOnTheCpuAndWithMixedDtypes) {
+  AssociationInputs in = drawn();
+  for (Tensor* tensor : {&in.q, &in.k, &in.v}) {
+    *tensor = tensor->to(DType::bf16);
+  }
+  EXPECT_TRUE(refuses<Error>([&] { (void)attention(in); }, {"runs in bf16 on a GPU", "bf16"}));
+  EXPECT_TRUE(refuses<Error>([&] { (void)linear_attention(in); }, {"needs f32 or f64", "bf16"}));
+  AssociationInputs mixed = halves_on(Device::simt);
+  mixed.v = from_attention(mixed.v);
+  EXPECT_TRUE(refuses<Error>([&] { (void)attention(mixed); }, {"operands differ in dtype"}));
+  AssociationInputs sharp = halves_on(Device::simt);
+  sharp.beta = sharp.beta.to(DType::bf16);
+  EXPECT_TRUE(refuses<Error>([&] { (void)attention(sharp); }, {"beta must be f32"}));
+}
+
+}  // namespace
+}  // namespace basin::test
