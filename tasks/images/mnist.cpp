@@ -67,7 +67,10 @@ LabelledImages LabelledImages::slice(std::int64_t begin, std::int64_t end) const
 
 Mnist read_mnist(const std::string& data) {
   if (data.empty()) {
-    throw FileError(fmt::format("no folder of data is given to read MNIST from (the trainer takes --data DIR, or BASIN_DATA). {}", kSource));
+    throw FileError(
+        fmt::format("no folder of data is given to read MNIST from (the trainer takes --data DIR, "
+                    "or BASIN_DATA). {}",
+                    kSource));
   }
   return {read_pair(data, "train"), read_pair(data, "t10k")};
 }
