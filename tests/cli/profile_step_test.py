@@ -54,6 +54,15 @@ class Step(OnRequestCase):
             self.assertGreater(row["peak_resident_bytes"], row["peak_allocated_bytes"])
             self.assertLessEqual(row["seconds"]["p10"], row["seconds"]["p90"])
 
+    def test_precision(self):
+        losses = set()
+        for precision in ("f32", "tf32", "bf16"):
+            row, = self.steps("--precision", precision)["rows"]
+            self.assertEqual(row["sizes"].endswith(f" precision={precision}"), precision != "f32")
+            losses.add(row["last_loss"])
+        self.assertEqual(len(losses), 3)
+        self.fails(2, ["--precision", "f32, tf32, bf16"], "step", "--precision", "f16")
+
     def test_parameters_are_counted(self):
         # Embedding, positions, 2 blocks (4 projections, MLP, 2 norms), norm, head.
         block = 4 * (16 * 16 + 16) + (16 * 64 + 64) + (64 * 16 + 16) + 4 * 16
