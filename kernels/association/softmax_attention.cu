@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "kernels/association/attention_by_threads.h"
 #include "kernels/association/check.h"
 #include "kernels/association/device_width.h"
 #include "kernels/association/softmax_attention_forward.cuh"
@@ -15,7 +16,7 @@ std::int64_t attention_forward_workspace(const AttentionForward&, const DeviceCo
 }
 
 Status attention_forward(const AttentionForward& p, const DeviceContext& context) {
-  if (const Status status = check_attention(p, 0); !status.ok()) {
+  if (const Status status = check_attention(p, 2); !status.ok()) {
     return status;
   }
   if (p.B == 0 || p.H == 0 || p.L == 0) {
@@ -23,6 +24,9 @@ Status attention_forward(const AttentionForward& p, const DeviceContext& context
   }
   if (p.dtype == DType::bf16) {
     return tensor_attention_forward(p, context);
+  }
+  if (p.variant == 1) {
+    return attention_by_threads(p, context);
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     return dispatch_width<T>(std::max(p.D, p.Dv), [&]<int kWidth>() {

@@ -17,9 +17,11 @@ namespace basin::kernels {
 /// nothing (its out is 0). Hidden rows of k and v are never read, so they may hold NaN.
 /// Variants: 0 best, 1 one query at a time, 2 tiles of 32 queries with products by OpenBLAS (scores
 /// of a tile stored), 3 blocks of keys with a running maximum, in vector instructions
-/// (flash_attention.h). On a GPU (widths up to 256): 0, tiles of keys with a running maximum. There
-/// `dtype` may also be bf16, for q, k, v and out; beta and lse are f32 then, and products run on
-/// tensor cores (tensor_attention.h). key_lengths lies where the other arrays do.
+/// (flash_attention.h). key_lengths lies where the other arrays do.
+/// Variants on a GPU: 0 best, 1 a thread for a query, 2 tiles of keys with a running maximum, for
+/// widths up to 256. There `dtype` may also be bf16, for q, k, v and out; beta and lse are f32
+/// then, and products run on tensor cores (tensor_attention.h): 0 best, 1 a tile of keys is
+/// fetched, then used, 2 the next tile is fetched meanwhile.
 struct AttentionForward {
   HeadView q, k, v, out;
   const void* beta;

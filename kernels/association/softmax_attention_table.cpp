@@ -252,10 +252,22 @@ const std::vector<KernelVariant> kVariants = {
     {2, "tiles", "tiles of 32 queries, products over their common keys by OpenBLAS"},
     {3, "flash", "blocks of keys with a running maximum, vector instructions, no stored scores"}};
 
+// Of the forward kernel for GPUs.
+const std::vector<KernelVariant> kDeviceVariants = {
+    {1, "threads", "a thread for a query, which reads all for itself and adds up in global memory"},
+    {2, "tiles", "tiles of keys and values in shared memory, sums in registers"}};
+
 // f32: scores near 5 at width 64 carry 1e-6 of rounding into the exponential.
-const RegisterKernel forward(
-    {"attention_forward", "out = softmax(beta q.k) v over the visible keys", kVariants,
-     [](const CpuContext& context) { return cases(forward_case, context); }, 3e-6, 1e-14});
+const RegisterKernel forward({"attention_forward",
+                              "out = softmax(beta q.k) v over the visible keys",
+                              kVariants,
+                              [](const CpuContext& context) {
+                                return cases(forward_case, context);
+                              },
+                              3e-6,
+                              1e-14,
+                              {},
+                              kDeviceVariants});
 
 // dbeta adds up B L M terms of both signs: 3000 of them near 1 leave a sum near 2.
 const RegisterKernel backward(

@@ -12,19 +12,31 @@
 
 namespace basin::kernels {
 
+namespace {
+
+template <int kWidth, bool kPipelined>
+Status launch_tensor_forward(const AttentionForward& p, const DeviceContext& context) {
+  using Tile = TensorForwardTile<kWidth, kPipelined>;
+  constexpr std::size_t kSize = sizeof(BFloat16);
+  const bool wide = copies_wide(p.q, kSize) && copies_wide(p.k, kSize) && copies_wide(p.v, kSize);
+  const std::int64_t tiles = pieces_of(p.L, Tile::kQueries);
+  const LaunchShape shape{
+      kPipelined ? "tensor_attention_forward" : "tensor_attention_forward_in_turn",
+      {static_cast<unsigned>(p.B * p.H * tiles), 1, 1},
+      {kTileThreads, 1, 1},
+      Tile::kBytes};
+  return launch(shape, context,
+                tensor_attention_forward_kernel<kWidth, kPipelined, PrefixVisibility>, p, tiles,
+                wide, copies_wide(p.out, kSize));
+}
+
+}  // namespace
+
 Status tensor_attention_forward(const AttentionForward& p, const DeviceContext& context) {
   // The widths of f32.
   return dispatch_width<float>(std::max(p.D, p.Dv), [&]<int kWidth>() {
-    using Tile = TensorForwardTile<kWidth>;
-    constexpr std::size_t kSize = sizeof(BFloat16);
-    const bool wide = copies_wide(p.q, kSize) && copies_wide(p.k, kSize) && copies_wide(p.v, kSize);
-    const std::int64_t tiles = pieces_of(p.L, Tile::kQueries);
-    const LaunchShape shape{"tensor_attention_forward",
-                            {static_cast<unsigned>(p.B * p.H * tiles), 1, 1},
-                            {kTileThreads, 1, 1},
-                            Tile::kBytes};
-    return launch(shape, context, tensor_attention_forward_kernel<kWidth, PrefixVisibility>, p,
-                  tiles, wide, copies_wide(p.out, kSize));
+    return p.variant == 1 ? launch_tensor_forward<kWidth, false>(p, context)
+                          : launch_tensor_forward<kWidth, true>(p, context);
   });
 }
 

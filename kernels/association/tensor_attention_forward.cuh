@@ -17,26 +17,28 @@ namespace basin::kernels {
 
 namespace {
 
-template <int kWidth>
+/// `kPipelined`: keys and values have two places each. Without it a tile is fetched, then used, and
+/// then the next one is fetched: a rung of the ladder, to see what the second places bring.
+template <int kWidth, bool kPipelined>
 struct TensorForwardTile {
   static constexpr int kQueries = kTensorRows;
   static constexpr int kKeys = kWidth > 128 ? 32 : 64;  // two blocks on a multiprocessor of 8.0
   static constexpr int kRow = kRowOf<BFloat16, kWidth>;
-  // Queries, two places for keys, two for values.
-  static constexpr std::size_t kBytes = sizeof(BFloat16) * (kQueries + 4 * kKeys) * kRow;
+  static constexpr int kPlaces = kPipelined ? 2 : 1;  // of keys, and as many of values
+  static constexpr std::size_t kBytes = sizeof(BFloat16) * (kQueries + 2 * kPlaces * kKeys) * kRow;
 };
 
 /// `tiles`: of queries, in each head. `wide`: q, k and v can be copied 16 bytes at a time; `stores
 /// wide`: so can rows of out.
-template <int kWidth, class Visibility>
+template <int kWidth, bool kPipelined, class Visibility>
 BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64_t tiles, bool wide,
                                                   bool stores_wide) {
-  using Tile = TensorForwardTile<kWidth>;
+  using Tile = TensorForwardTile<kWidth, kPipelined>;
   constexpr int kKeys = Tile::kKeys;
   constexpr int kRow = Tile::kRow;
   BFloat16* const q_tile = dynamic_shared<BFloat16>();
   BFloat16* const k_tiles = q_tile + Tile::kQueries * kRow;
-  BFloat16* const v_tiles = k_tiles + 2 * kKeys * kRow;
+  BFloat16* const v_tiles = k_tiles + Tile::kPlaces * kKeys * kRow;
 
   const std::int64_t head = blockIdx.x / tiles;
   const std::int64_t b = head / p.H;
@@ -90,14 +92,24 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
     load_tile<Tile::kQueries, kWidth>(
         q_tile, static_cast<const BFloat16*>(p.q.head<BFloat16>(b, h)), p.q.row_stride, query,
         query_end, static_cast<int>(p.D), wide);
-    load_keys(key, 0);
-    load_values(key, 0);
+    if constexpr (kPipelined) {
+      load_keys(key, 0);
+      load_values(key, 0);
+    }
   }
-  for (int place = 0; key < key_end; place = 1 - place) {
+  for (int place = 0; key < key_end; place = (place + 1) % Tile::kPlaces) {
     const std::int64_t next = next_from(key + kKeys);
-    copy_async_wait<1>();
-    __syncthreads();  // these keys are there, the values of the tile before have been used
-    load_keys(next, 1 - place);
+    if constexpr (kPipelined) {
+      copy_async_wait<1>();
+      __syncthreads();  // these keys are there, the values of the tile before have been used
+      load_keys(next, 1 - place);
+    } else {
+      __syncthreads();  // the tile before has been used
+      load_keys(key, place);
+      load_values(key, place);
+      copy_async_wait<0>();
+      __syncthreads();
+    }
     float scores[kKeys / 8][4] = {};
     tensor_inner_products<kKeys, kWidth>(q_tile + warp_row * kRow, k_tiles + place * kKeys * kRow,
                                          scores);
@@ -139,14 +151,18 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
         out[n][2 * r + 1] *= scale;
       }
     }
-    copy_async_wait<1>();
-    __syncthreads();  // the values are there, these keys have been used
+    if constexpr (kPipelined) {
+      copy_async_wait<1>();
+      __syncthreads();  // the values are there, these keys have been used
+    }
     BFloat16* const values = v_tiles + place * kKeys * kRow;
     if (partial && !all_finite<kKeys, kWidth>(values)) {
       add_not_finite<kKeys, kWidth, kWidth>(values, out, sees);
       clear_not_finite<kKeys, kWidth>(values);
     }
-    load_values(next, 1 - place);
+    if constexpr (kPipelined) {
+      load_values(next, 1 - place);
+    }
     tensor_add_product<kKeys, kWidth, kWidth>(scores, values, out);
     key = next;
   }

@@ -208,7 +208,10 @@ const RegisterKernel forward({"tensor_attention_forward",
                                 return cases(forward_case, context);
                               },
                               0,
-                              0});
+                              0,
+                              {},
+                              {{1, "in turn", "bf16 on tensor cores; weights stay in registers"},
+                               {2, "pipelined", "the next tile is fetched while one is used"}}});
 
 const RegisterKernel backward({"tensor_attention_backward",
                                "gradients of softmax attention in bf16, by tensor cores",

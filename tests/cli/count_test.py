@@ -31,6 +31,23 @@ class Count(ProfileKernelsCase):
         self.assertEqual(sectors, sorted(sectors, reverse=True))
         self.assertEqual(cases[1]["least_bytes"], 3 * 64 * 64 * 4)
 
+    def test_a_ladder_moves_less_and_less(self):
+        shape = ["--shape", "B=1,H=1,L=64,D=32"]
+        text = self.succeed("count", "attention", "--ladder", *shape, "--json",
+                            self.path("counts.json"))
+        self.assertIn("a thread for a query", text.split("rung ")[-1])
+        with open(self.path("counts.json")) as file:
+            cases = json.load(file)["cases"]
+        self.assertEqual([(case["kernel"], case["variant"], case["dtype"]) for case in cases],
+                         [("attention_forward", 1, "f32"), ("attention_forward", 2, "f32"),
+                          ("tensor_attention_forward", 1, "bf16"),
+                          ("tensor_attention_forward", 2, "bf16")])
+        read = [case["launches"][0]["global_reads"]["sectors"] for case in cases]
+        self.assertEqual(read, sorted(read, reverse=True))
+        # On the executor the time of a rung means nothing.
+        self.assertEqual(self.succeed("time", "attention", "--ladder", "--device", "simt", *shape),
+                         self.succeed("count", "attention", "--ladder", *shape))
+
     def test_options_change_something(self):
         shape = ["softmax_forward", "--shape", "rows=8,cols=100"]
         one, = self.counts(*shape)
@@ -49,6 +66,11 @@ class Count(ProfileKernelsCase):
         self.fails(2, "has no size 'rows'", "count", "gemm", "--shape", "rows=3")
         self.fails(2, "--dtype", "count", "gemm", "--dtype", "f16")
         self.fails(1, "exists in f32 and f64, not in bf16", "count", "gemm", "--dtype", "bf16")
+        self.fails(2, "no ladder 'softmax'", "count", "softmax", "--ladder")
+        self.fails(2, "needs one name", "count", "--ladder")
+        self.fails(2, "--variant do not go together", "count", "gemm", "--ladder", "--variant", "1")
+        self.fails(2, "--rounds has no meaning", "time", "gemm", "--ladder", "--device", "simt",
+                   "--rounds", "5")
         self.fails(1, "cannot be written", "count", "gemm", *SMALL, "--json", "/no/folder/x.json")
         self.assertIn("sectors", self.succeed("count", "--help"))
 

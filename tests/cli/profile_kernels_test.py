@@ -197,6 +197,13 @@ class Time(ProfileKernelsCase):
         self.assertIn(b"interrupted", err)
         self.assertEqual(self.files(), [])
 
+    def test_ladder(self):
+        text = self.succeed("time", "attention", "--ladder", *QUICK, "--shape", "B=1,H=1,L=64,D=16")
+        rungs = text.split("rung ")[1].splitlines()[2:]
+        self.assertEqual([rung.split()[:2] for rung in rungs],
+                         [["attention_forward", str(variant)] for variant in (1, 2, 3)])
+        self.assertTrue(all(rung.endswith("x") for rung in rungs[1:]), text)
+
 
 class Compare(ProfileKernelsCase):
     def documents(self):

@@ -167,28 +167,37 @@ TEST(Counting, OnlyWatchedArraysCount) {
   EXPECT_EQ(counter.kernels().at("counted").writes.instructions, 0);
 }
 
-// A rung of the ladder reads less than the one below it.
-TEST(Counting, TheLadderOfGemmReadsLessAndLess) {
+// What the one kernel of a variant does.
+KernelAccesses accesses_of(const std::string& name, Sizes changed, DType dtype, int variant) {
   ThreadPool pool(1);
   const CpuContext cpu{&pool};
   const auto& table = kernel_table();
   const auto entry = std::find_if(table.begin(), table.end(),
-                                  [](const KernelEntry& e) { return e.name == "gemm"; });
-  ASSERT_NE(entry, table.end());
+                                  [&](const KernelEntry& e) { return e.name == name; });
+  EXPECT_NE(entry, table.end()) << name;
   Sizes sizes = standard_sizes(entry->sized.parameters);
-  sizes["m"] = sizes["n"] = sizes["k"] = 64;
+  for (const auto& [size, value] : changed) {
+    sizes[size] = value;
+  }
   const KernelCase problem = sized_case(*entry, sizes, cpu);
+  CaseArrays arrays(problem, dtype, cpu);
+  AccessCounter counter;
+  for (std::size_t n = 0; n < problem.buffers.size(); ++n) {
+    counter.watch(arrays.data()[n], static_cast<std::size_t>(arrays.elements(n)) *
+                                        size_of(arrays.dtype_of_buffer(n)));
+  }
+  const Status status = problem.run_simt(arrays.data(), dtype, variant, SimtContext{});
+  EXPECT_TRUE(status.ok()) << status.message;
+  EXPECT_EQ(counter.kernels().size(), 1u);
+  return counter.kernels().begin()->second;
+}
+
+// A rung of the ladder reads less than the one below it.
+TEST(Counting, TheLadderOfGemmReadsLessAndLess) {
   std::vector<std::int64_t> sectors;
   for (const int variant : {1, 2, 3}) {
-    CaseArrays arrays(problem, DType::f32, cpu);
-    AccessCounter counter;
-    for (std::size_t n = 0; n < problem.buffers.size(); ++n) {
-      counter.watch(arrays.data()[n], static_cast<std::size_t>(arrays.elements(n)) * 4);
-    }
-    const Status status = problem.run_simt(arrays.data(), DType::f32, variant, SimtContext{});
-    ASSERT_TRUE(status.ok()) << status.message;
-    ASSERT_EQ(counter.kernels().size(), 1u);
-    const KernelAccesses& a = counter.kernels().begin()->second;
+    const KernelAccesses a =
+        accesses_of("gemm", {{"m", 64}, {"n", 64}, {"k", 64}}, DType::f32, variant);
     sectors.push_back(a.reads.sectors);
     if (variant > 1) {
       EXPECT_EQ(a.reads.efficiency(), 1.0);
@@ -199,6 +208,22 @@ TEST(Counting, TheLadderOfGemmReadsLessAndLess) {
   EXPECT_GT(sectors[0], 4 * sectors[1]);
   EXPECT_GT(sectors[1], 2 * sectors[2]);
   EXPECT_GE(sectors[2], 2 * 64 * 64 * 4 / 32);  // both matrices once
+}
+
+TEST(Counting, TheLadderOfAttentionMovesLessAndLess) {
+  const Sizes sizes = {{"B", 1}, {"H", 1}, {"L", 64}, {"D", 64}, {"causal", 0}};
+  const KernelAccesses threads = accesses_of("attention_forward", sizes, DType::f32, 1);
+  const KernelAccesses tiles = accesses_of("attention_forward", sizes, DType::f32, 2);
+  const KernelAccesses in_turn = accesses_of("tensor_attention_forward", sizes, DType::bf16, 1);
+  const KernelAccesses pipelined = accesses_of("tensor_attention_forward", sizes, DType::bf16, 2);
+  EXPECT_GT(threads.reads.sectors, 50 * tiles.reads.sectors);
+  EXPECT_GT(threads.writes.sectors, 50 * tiles.writes.sectors);
+  EXPECT_EQ(threads.shared_reads.bytes, 0);
+  EXPECT_GT(tiles.reads.sectors, 3 * in_turn.reads.sectors / 2);  // half of the bytes
+  EXPECT_GT(tiles.shared_reads.passes, 4 * in_turn.shared_reads.passes);
+  // The same tiles, at another time.
+  EXPECT_EQ(pipelined.reads.sectors, in_turn.reads.sectors);
+  EXPECT_EQ(pipelined.shared_reads.passes, in_turn.shared_reads.passes);
 }
 
 }  // namespace

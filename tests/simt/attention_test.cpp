@@ -200,7 +200,7 @@ TEST(AttentionOnSimt, RefusesWhatItCannotDo) {
   EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::unsupported);
   p.dtype = DType::bf16;
   EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::unsupported);
-  p.variant = 1;
+  p.variant = 3;
   EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::invalid_argument);
   p.variant = 0;
   p.v.row_stride = 256;

@@ -12,6 +12,7 @@
 #include "tensor/error.h"
 #include "tools/profile_kernels/circumstances.h"
 #include "tools/profile_kernels/commands.h"
+#include "tools/profile_kernels/ladder.h"
 #include "tools/profile_kernels/progress.h"
 #include "tools/profile_kernels/selection.h"
 #include "tools/report/table.h"
@@ -43,11 +44,13 @@ Syntax syntax() {
           {{"shape", "NAME=VALUE,...", "sizes of the problem; 'list' shows names and defaults"},
            variant_option("0"),
            dtype_option("f32"),
+           ladder_option("and what each rung saves"),
            {"arrays", "", "also show how often each array was moved"},
            {"json", "FILE", "write the counts as JSON"}},
           "KERNEL...",
           "  profile_kernels count gemm --variant all --shape m=128,n=128,k=128\n"
-          "  profile_kernels count attention_forward --shape B=1,H=1,L=256,D=64 --arrays\n"};
+          "  profile_kernels count attention_forward --shape B=1,H=1,L=256,D=64 --arrays\n"
+          "  profile_kernels count attention --ladder --shape B=1,H=1,L=256,D=64\n"};
 }
 
 // This program has no hooks; the one beside it does.
@@ -202,6 +205,115 @@ void print_arrays(const Counted& counted) {
   fmt::print("\n{}", table.text());
 }
 
+// What is counted: by name, or the rungs of a ladder.
+std::vector<Rung> chosen_rungs(const Options& options) {
+  if (options.has("ladder")) {
+    return ladder_of(ladder_name(options, {"variant", "dtype"}), Device::simt);
+  }
+  if (options.operands().empty()) {
+    trainer::wrong_usage("'count' needs the name of a kernel; 'list' shows them");
+  }
+  const DType dtype = chosen_dtypes(options.value_or("dtype", "f32"), false).front();
+  std::vector<Rung> rungs;
+  for (const KernelEntry* entry :
+       those_on(Device::simt, {dtype}, chosen_kernels(options.operands()), true)) {
+    for (const int variant :
+         chosen_variants(*entry, options.value_or("variant", "0"), Device::simt)) {
+      rungs.push_back({entry, variant, dtype, ""});
+    }
+  }
+  return rungs;
+}
+
+KernelAccesses sum_of(const Counted& counted) {
+  KernelAccesses sum;
+  for (const auto& [name, a] : counted.kernels) {
+    for (const auto& [to, from] : {std::pair(&sum.reads, &a.reads), {&sum.writes, &a.writes}}) {
+      to->sectors += from->sectors;
+      to->distinct += from->distinct;
+    }
+    for (const auto& [to, from] :
+         {std::pair(&sum.shared_reads, &a.shared_reads), {&sum.shared_writes, &a.shared_writes}}) {
+      to->bytes += from->bytes;
+      to->passes += from->passes;
+      to->fewest += from->fewest;
+    }
+    sum.barriers += a.barriers;
+  }
+  return sum;
+}
+
+// Rung by rung, each with what moves less than on the one before it.
+std::string ladder_text(const std::vector<Rung>& rungs, const std::vector<KernelAccesses>& sums) {
+  constexpr Table::Align right = Table::Align::right;
+  Table table({{"rung"},
+               {"adds"},
+               {"sectors read", right},
+               {"less by", right},
+               {"sectors written", right},
+               {"less by", right},
+               {"shared passes", right},
+               {"less by", right},
+               {"barriers", right}});
+  const auto passes = [](const KernelAccesses& a) {
+    return a.shared_reads.passes + a.shared_writes.passes;
+  };
+  const auto less = [&](std::int64_t before, std::int64_t now) {
+    return before == 0 || now == 0
+               ? std::string("-")
+               : fmt::format("{:.2f}x", static_cast<double>(before) / static_cast<double>(now));
+  };
+  for (std::size_t n = 0; n < rungs.size(); ++n) {
+    const KernelAccesses& now = sums[n];
+    const KernelAccesses before = n == 0 ? KernelAccesses{} : sums[n - 1];
+    table.add({rungs[n].name(Device::simt), rungs[n].adds, bytes_text(32 * now.reads.sectors),
+               less(before.reads.sectors, now.reads.sectors), bytes_text(32 * now.writes.sectors),
+               less(before.writes.sectors, now.writes.sectors), fmt::format("{}", passes(now)),
+               less(passes(before), passes(now)), fmt::format("{}", now.barriers)});
+  }
+  return table.text();
+}
+
+// Prints one rung and adds it to the document.
+Counted count_rung(const Rung& rung, const Options& options, Json& json) {
+  const kernels::KernelCase problem = kernels::sized_case(
+      *rung.entry, chosen_sizes(*rung.entry, options.value_or("shape", "")), cpu_context());
+  Counted counted;
+  {
+    Progress progress;
+    progress.tell(
+        fmt::format("counting {} variant {} {}", rung.entry->name, rung.variant, problem.name));
+    counted = count(problem, rung.dtype, rung.variant);
+  }
+  const double least = problem.cost.elements_moved * static_cast<double>(size_of(rung.dtype));
+  fmt::print("{}{}, variant {} ({}), {} {}; at least {} must move\n\n",
+             json["cases"].empty() ? "" : "\n", rung.entry->name, rung.variant,
+             variant_name(*rung.entry, rung.variant, Device::simt), problem.name,
+             name_of(rung.dtype), bytes_text(static_cast<std::int64_t>(least)));
+  Table table = launches_table();
+  Json launches = Json::array();
+  for (const auto& [name, accesses] : counted.kernels) {
+    add_row(table, name, accesses);
+    launches.push_back(json_of(name, accesses));
+  }
+  fmt::print("{}", table.text());
+  if (counted.kernels.empty()) {
+    fmt::print(
+        "No kernel was launched: this variant is a library's, for which the executor takes "
+        "the CPU's kernel.\n");
+  }
+  if (options.has("arrays")) {
+    print_arrays(counted);
+  }
+  json["cases"].push_back({{"kernel", rung.entry->name},
+                           {"variant", rung.variant},
+                           {"dtype", name_of(rung.dtype)},
+                           {"sizes", problem.name},
+                           {"least_bytes", least},
+                           {"launches", launches}});
+  return counted;
+}
+
 }  // namespace
 
 void count_command(const std::vector<std::string>& words) {
@@ -210,16 +322,9 @@ void count_command(const std::vector<std::string>& words) {
     fmt::print("{}", help_text(syntax()));
     return;
   }
-  if (options.operands().empty()) {
-    trainer::wrong_usage("'count' needs the name of a kernel; 'list' shows them");
-  }
-  const std::string variants = options.value_or("variant", "0");
-  const DType dtype = chosen_dtypes(options.value_or("dtype", "f32"), false).front();
-  const std::vector<const KernelEntry*> entries =
-      those_on(Device::simt, {dtype}, chosen_kernels(options.operands()), true);
-  for (const KernelEntry* entry : entries) {
-    (void)chosen_variants(*entry, variants, Device::simt);
-    (void)chosen_sizes(*entry, options.value_or("shape", ""));
+  const std::vector<Rung> rungs = chosen_rungs(options);
+  for (const Rung& rung : rungs) {
+    (void)chosen_sizes(*rung.entry, options.value_or("shape", ""));
   }
   if (!kernels::simt::counts_accesses()) {
     start_counting_program(words);
@@ -228,45 +333,14 @@ void count_command(const std::vector<std::string>& words) {
     report::check_writable(options.value("json"));
   }
   Json json = head_json("basin counts", 1, results_of_now(Device::simt));
-  json["dtype"] = name_of(dtype);
+  json["dtype"] = name_of(rungs.front().dtype);
   json["cases"] = Json::array();
-  bool first = true;
-  for (const KernelEntry* entry : entries) {
-    const kernels::KernelCase problem = kernels::sized_case(
-        *entry, chosen_sizes(*entry, options.value_or("shape", "")), cpu_context());
-    for (const int variant : chosen_variants(*entry, variants, Device::simt)) {
-      Counted counted;
-      {
-        Progress progress;
-        progress.tell(fmt::format("counting {} variant {} {}", entry->name, variant, problem.name));
-        counted = count(problem, dtype, variant);
-      }
-      const double least = problem.cost.elements_moved * static_cast<double>(size_of(dtype));
-      fmt::print("{}{}, variant {} ({}), {} {}; at least {} must move\n\n", first ? "" : "\n",
-                 entry->name, variant, variant_name(*entry, variant, Device::simt), problem.name,
-                 name_of(dtype), bytes_text(static_cast<std::int64_t>(least)));
-      first = false;
-      Table table = launches_table();
-      Json launches = Json::array();
-      for (const auto& [name, accesses] : counted.kernels) {
-        add_row(table, name, accesses);
-        launches.push_back(json_of(name, accesses));
-      }
-      fmt::print("{}", table.text());
-      if (counted.kernels.empty()) {
-        fmt::print(
-            "No kernel was launched: this variant is a library's, for which the executor takes "
-            "the CPU's kernel.\n");
-      }
-      if (options.has("arrays")) {
-        print_arrays(counted);
-      }
-      json["cases"].push_back({{"kernel", entry->name},
-                               {"variant", variant},
-                               {"sizes", problem.name},
-                               {"least_bytes", least},
-                               {"launches", launches}});
-    }
+  std::vector<KernelAccesses> sums;
+  for (const Rung& rung : rungs) {
+    sums.push_back(sum_of(count_rung(rung, options, json)));
+  }
+  if (options.has("ladder")) {
+    fmt::print("\n{}", ladder_text(rungs, sums));
   }
   if (options.has("json")) {
     report::write_text(options.value("json"), json.dump(2) + "\n");

@@ -12,12 +12,14 @@
 #include "tools/profile_kernels/comparison.h"
 #include "tools/profile_kernels/correctness.h"
 #include "tools/profile_kernels/device_ceilings.h"
+#include "tools/profile_kernels/ladder.h"
 #include "tools/profile_kernels/measurement.h"
 #include "tools/profile_kernels/on_request.h"
 #include "tools/profile_kernels/progress.h"
 #include "tools/profile_kernels/repeated_calls.h"
 #include "tools/profile_kernels/results.h"
 #include "tools/profile_kernels/selection.h"
+#include "tools/report/table.h"
 #include "tools/report/text_file.h"
 #include "tools/trainer/usage_error.h"
 #include "tools/trainer/values.h"
@@ -50,6 +52,7 @@ Syntax syntax() {
       {{"shape", "NAME=VALUE,...", "sizes of the problem; 'list' shows names and defaults"},
        variant_option("0"),
        dtype_option("f32"),
+       ladder_option("and how much each rung brings; on simt what it moves"),
        {"rounds", "N", "samples of each variant, at least 3 [15]"},
        {"min-time", "MS", "length of a sample in milliseconds, at least [20]"},
        {"cold", "", "use several copies of the arrays in turn, more than the caches hold"},
@@ -63,33 +66,55 @@ Syntax syntax() {
       "[KERNEL...]",
       "  profile_kernels time gemm --variant all --shape m=512,n=512,k=512\n"
       "  profile_kernels time attention_forward --shape B=1,H=4,L=2048,D=64,causal=1 --threads 1\n"
+      "  profile_kernels time attention --ladder --shape B=1,H=4,L=1024,D=64\n"
       "  profile_kernels time --json before.json\n"
       "  profile_kernels time --compare before.json\n"};
 }
 
+// A kernel in some of its variants.
+struct Item {
+  const KernelEntry* entry;
+  std::vector<int> variants;
+  DType dtype;
+};
+
 struct Plan {
   Device device = Device::cpu;
-  std::vector<const KernelEntry*> entries;
-  std::string variants, shape;
-  DType dtype = DType::f32;
+  std::vector<Item> items;
+  std::vector<Rung> ladder;  // if that is what the items are
+  std::string shape;
   MeasurementSettings measurement;
   bool cold = false;
 };
 
+std::vector<Item> chosen_items(const Options& options, Device device) {
+  const DType dtype = chosen_dtypes(options.value_or("dtype", "f32"), false).front();
+  std::vector<Item> items;
+  for (const KernelEntry* entry :
+       those_on(device, {dtype}, chosen_kernels(options.operands()), !options.operands().empty())) {
+    items.push_back(
+        {entry, chosen_variants(*entry, options.value_or("variant", "0"), device), dtype});
+  }
+  return items;
+}
+
 Plan plan_of(const Options& options) {
   Plan plan;
   plan.device = set_up_device(options);
-  plan.variants = options.value_or("variant", "0");
   plan.shape = options.value_or("shape", "");
-  plan.dtype = chosen_dtypes(options.value_or("dtype", "f32"), false).front();
-  plan.entries = those_on(plan.device, {plan.dtype}, chosen_kernels(options.operands()),
-                          !options.operands().empty());
+  if (options.has("ladder")) {
+    plan.ladder = ladder_of(ladder_name(options, {"variant", "dtype", "on-request"}), plan.device);
+    for (const Rung& rung : plan.ladder) {
+      plan.items.push_back({rung.entry, {rung.variant}, rung.dtype});
+    }
+  } else {
+    plan.items = chosen_items(options, plan.device);
+  }
   plan.measurement.rounds = options.number_or("rounds", 15, 3, 100000);
   plan.measurement.min_seconds = options.real_or("min-time", 20, 0.001, 1e6) / 1e3;
   plan.cold = options.has("cold");
-  for (const KernelEntry* entry : plan.entries) {
-    (void)chosen_variants(*entry, plan.variants, plan.device);
-    (void)chosen_sizes(*entry, plan.shape);
+  for (const Item& item : plan.items) {
+    (void)chosen_sizes(*item.entry, plan.shape);
   }
   if (options.has("on-request")) {
     for (const char* option : {"rounds", "json", "csv", "markdown", "compare"}) {
@@ -97,7 +122,7 @@ Plan plan_of(const Options& options) {
         wrong_usage("--on-request and --{} do not go together: who asks decides", option);
       }
     }
-    if (plan.entries.size() != 1 || plan.variants == "all") {
+    if (plan.items.size() != 1 || plan.items.front().variants.size() != 1) {
       wrong_usage("--on-request is for one kernel in one variant");
     }
   }
@@ -111,16 +136,16 @@ struct Checked {
   std::string on;
 };
 
-Checked checked(const KernelEntry& entry, const Sizes& sizes, const std::vector<int>& variants,
-                const Plan& plan) {
-  const DType dtype = plan.dtype;
+Checked checked(const Item& item, const Sizes& sizes, const Plan& plan) {
+  const KernelEntry& entry = *item.entry;
+  const DType dtype = item.dtype;
   const Sizes small = kernels::affordable(entry, sizes, kAffordableWork, cpu_context());
   const KernelCase problem = kernels::sized_case(entry, small, cpu_context());
   const Correctness correctness(problem, dtype, plan.device);
   Checked result{{},
                  kernels::allowed_error(entry, problem, dtype, kernels::kSizedTolerance),
                  small == sizes ? "same" : problem.name};
-  for (const int variant : variants) {
+  for (const int variant : item.variants) {
     const auto verdict = correctness.check(variant, result.tolerance);
     if (!verdict.complaint.empty()) {
       fail("{} variant {} {} on {}: {}; what is wrong is not timed", entry.name, variant,
@@ -158,19 +183,20 @@ std::int64_t copies_for(const MemoryNeeds& needs, std::int64_t cache, const Plan
   return copies;
 }
 
-std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const std::string& label,
+std::vector<Row> rows_of(const Item& item, const Plan& plan, const std::string& label,
                          Progress& progress) {
+  const KernelEntry& entry = *item.entry;
+  const std::vector<int>& variants = item.variants;
   const Sizes sizes = chosen_sizes(entry, plan.shape);
-  const std::vector<int> variants = chosen_variants(entry, plan.variants, plan.device);
   const KernelCase problem = kernels::sized_case(entry, sizes, cpu_context());
-  const MemoryNeeds needs = memory_of(problem, plan.dtype);
+  const MemoryNeeds needs = memory_of(problem, item.dtype);
   const std::int64_t cache = last_cache(plan.device);
   MeasurementSettings settings = plan.measurement;
   settings.copies = copies_for(needs, cache, plan);
   progress.tell(fmt::format("{}: checking", label));
-  const Checked verdict = checked(entry, sizes, variants, plan);
+  const Checked verdict = checked(item, sizes, plan);
   const Measurement found =
-      measure(problem, plan.dtype, variants, settings, plan.device, [&](std::int64_t round) {
+      measure(problem, item.dtype, variants, settings, plan.device, [&](std::int64_t round) {
         progress.tell(fmt::format("{}: round {} of {}", label, round, settings.rounds));
       });
 
@@ -181,14 +207,14 @@ std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const std::
     row.variant = variants[v];
     row.variant_name = variant_name(entry, variants[v], plan.device);
     row.sizes = problem.name;
-    row.dtype = name_of(plan.dtype);
+    row.dtype = name_of(item.dtype);
     row.cold = found.copies * needs.arrays >= 2 * cache;
     row.seconds = found.variants[v].seconds;
     row.calls = found.variants[v].calls;
     row.flops = problem.cost.flops;
     row.ceiling = problem.cost.tensor_cores ? "tensor" : "fma";  // until it is known
     row.exps = problem.cost.exps;
-    row.bytes = problem.cost.elements_moved * static_cast<double>(size_of(plan.dtype));
+    row.bytes = problem.cost.elements_moved * static_cast<double>(size_of(item.dtype));
     row.array_bytes = needs.arrays;
     row.workspace_bytes = needs.workspace;
     row.copies = found.copies;
@@ -202,29 +228,36 @@ std::vector<Row> rows_of(const KernelEntry& entry, const Plan& plan, const std::
   return rows;
 }
 
-Results measured(const Plan& plan) {
+Results measured(const Plan& plan, const Options& options) {
   Progress progress;
   Results results = results_of_now(plan.device);
   results.settings = {{"rounds", fmt::format("{}", plan.measurement.rounds)},
                       {"min-time", fmt::format("{}", plan.measurement.min_seconds * 1e3)},
-                      {"variant", plan.variants},
+                      {"variant", options.value_or("variant", "0")},
                       {"shape", plan.shape},
-                      {"dtype", name_of(plan.dtype)},
+                      {"dtype", options.value_or("dtype", "f32")},
+                      {"ladder", options.has("ladder") ? "true" : "false"},
                       {"cold", plan.cold ? "true" : "false"}};
+  std::set<DType> dtypes;
+  for (const Item& item : plan.items) {
+    dtypes.insert(item.dtype);
+  }
   const auto measure_once_more = [&] {
-    Ceilings& ceilings = results.ceilings[name_of(plan.dtype)];
-    ceilings = highest(ceilings, measure_ceilings(plan.device, plan.dtype, last_cache(plan.device),
-                                                  std::min(plan.measurement.rounds, kCeilingRounds),
-                                                  plan.measurement.min_seconds, [&] {
-                                                    progress.tell("measuring the ceilings");
-                                                  }));
+    for (const DType dtype : dtypes) {
+      Ceilings& ceilings = results.ceilings[name_of(dtype)];
+      ceilings =
+          highest(ceilings, measure_ceilings(plan.device, dtype, last_cache(plan.device),
+                                             std::min(plan.measurement.rounds, kCeilingRounds),
+                                             plan.measurement.min_seconds,
+                                             [&] { progress.tell("measuring the ceilings"); }));
+    }
   };
   // Before and after: what slows the machine down for a while is not what it can do.
   measure_once_more();
-  for (std::size_t n = 0; n < plan.entries.size(); ++n) {
-    const KernelEntry& entry = *plan.entries[n];
-    const std::string label = fmt::format("[{}/{}] {}", n + 1, plan.entries.size(), entry.name);
-    const std::vector<Row> rows = rows_of(entry, plan, label, progress);
+  for (std::size_t n = 0; n < plan.items.size(); ++n) {
+    const std::string label =
+        fmt::format("[{}/{}] {}", n + 1, plan.items.size(), plan.items[n].entry->name);
+    const std::vector<Row> rows = rows_of(plan.items[n], plan, label, progress);
     results.rows.insert(results.rows.end(), rows.begin(), rows.end());
   }
   measure_once_more();
@@ -237,24 +270,58 @@ Results measured(const Plan& plan) {
   return results;
 }
 
+// Rung by rung, each with how many times faster it is than the one before it.
+std::string ladder_text(const Plan& plan, const Results& results) {
+  constexpr report::Table::Align right = report::Table::Align::right;
+  report::Table table(
+      {{"rung"}, {"adds"}, {"ms", right}, {"GFLOP/s", right}, {"faster by", right}});
+  for (std::size_t n = 0; n < plan.ladder.size(); ++n) {
+    const Row& row = results.rows[n];
+    table.add(
+        {plan.ladder[n].name(plan.device), plan.ladder[n].adds,
+         fmt::format("{:.4g}", 1e3 * row.seconds.median),
+         fmt::format("{:.4g}", row.flops / row.seconds.median / 1e9),
+         n == 0 ? std::string("-")
+                : fmt::format("{:.2f}x", results.rows[n - 1].seconds.median / row.seconds.median)});
+  }
+  return table.text();
+}
+
+// What `time --ladder` is on the executor, where times mean nothing.
+std::vector<std::string> words_to_count(const Options& options) {
+  std::vector<std::string> words = {options.operands().front(), "--ladder"};
+  for (const char* option : {"rounds", "min-time", "cold", "csv", "markdown", "compare"}) {
+    if (options.has(option)) {
+      wrong_usage("--ladder on the executor counts what is moved; --{} has no meaning there",
+                  option);
+    }
+  }
+  for (const char* option : {"shape", "json"}) {
+    if (options.has(option)) {
+      words.insert(words.end(), {fmt::format("--{}", option), options.value(option)});
+    }
+  }
+  return words;
+}
+
 // The one kernel of the plan, a sample for each request.
 void serve(const Plan& plan) {
-  const KernelEntry& entry = *plan.entries.front();
+  const Item& item = plan.items.front();
+  const KernelEntry& entry = *item.entry;
   const Sizes sizes = chosen_sizes(entry, plan.shape);
-  const std::vector<int> variants = chosen_variants(entry, plan.variants, plan.device);
   const KernelCase problem = kernels::sized_case(entry, sizes, cpu_context());
   nlohmann::ordered_json ready =
       head_json("basin profile_kernels time", 1, results_of_now(plan.device));
   const std::int64_t copies =
-      copies_for(memory_of(problem, plan.dtype), last_cache(plan.device), plan);
-  const Checked verdict = checked(entry, sizes, variants, plan);
-  KernelCaller caller(problem, plan.dtype, copies, plan.device);
-  const RepeatedCalls calls([&] { caller.call(variants.front()); }, plan.measurement.min_seconds,
-                            plan.device);
+      copies_for(memory_of(problem, item.dtype), last_cache(plan.device), plan);
+  const Checked verdict = checked(item, sizes, plan);
+  KernelCaller caller(problem, item.dtype, copies, plan.device);
+  const RepeatedCalls calls([&] { caller.call(item.variants.front()); },
+                            plan.measurement.min_seconds, plan.device);
   ready.update({{"kernel", entry.name},
-                {"variant", variants.front()},
+                {"variant", item.variants.front()},
                 {"sizes", problem.name},
-                {"dtype", name_of(plan.dtype)},
+                {"dtype", name_of(item.dtype)},
                 {"copies_of_arrays", copies},
                 {"calls_per_sample", calls.calls()},
                 {"flops", problem.cost.flops},
@@ -280,6 +347,10 @@ void time_command(const std::vector<std::string>& words) {
     serve(plan);
     return;
   }
+  if (options.has("ladder") && plan.device == Device::simt) {
+    count_command(words_to_count(options));
+    return;
+  }
   struct Output {
     const char* option;
     std::string (*text)(const Results&);
@@ -300,8 +371,11 @@ void time_command(const std::vector<std::string>& words) {
   if (options.has("compare")) {
     before = read_results(options.value("compare"));
   }
-  const Results results = measured(plan);
+  const Results results = measured(plan, options);
   fmt::print("{}", to_text(results));
+  if (!plan.ladder.empty()) {
+    fmt::print("\n{}", ladder_text(plan, results));
+  }
   // A key pressed now must not leave half of the files.
   const trainer::Interrupt held;
   for (const Output& output : kOutputs) {
