@@ -117,10 +117,12 @@ class Problems(unittest.TestCase):
         names = [p.name for p in everything]
         self.assertEqual(len(names), len(set(names)))
         self.assertEqual(len(gpu_problems.gpu_problems(quick=True)), len(names))
-        for subject in ["attention fwd+bwd", "window=512", "separation=sparsemax", "top=20",
+        for subject in ["attention fwd+bwd bf16", "window=512", "separation=sparsemax", "top=20",
                         "separation=random_features", "rnn fwd", "linear_cross_entropy", "adamw",
-                        "step hopfield"]:
+                        "step hopfield bf16", "step attention tf32"]:
             self.assertTrue(problems.chosen(everything, [subject], []), subject)
+        bf16 = problems.chosen(everything, ["step attention bf16"], [])[0]
+        self.assertEqual(bf16.command()[-2:], ["--precision", "bf16"])
 
 
 class OurProgram(OpponentsCase):
@@ -143,7 +145,7 @@ class OurProgram(OpponentsCase):
 
     def test_every_problem_of_a_gpu_is_one_it_knows(self):
         for problem in gpu_problems.gpu_problems(quick=True):
-            if problem.kind != "step" and problem.precision == "f32":
+            if problem.kind != "step":
                 with Ours(PROGRAM, problem.command() + ["--min-time", "0.01"], 1, "simt") as ours:
                     self.assertGreater(ours.round(), 0, problem.name)
 

@@ -128,6 +128,19 @@ class Operation(OnRequestCase):
               "linear_cross_entropy": "tokens=3,width=4,vocabulary=9", "rnn": "B=2,L=3,width=4",
               "lstm": "B=2,L=3,width=4", "gru": "B=2,L=3,width=4"}
 
+    def test_precision_changes_products(self):
+        shape = ["--shape", "rows=3,in=40,out=5"]
+        found = set()
+        for precision in ["f32", "tf32", "bf16"]:
+            folder = self.path(precision)
+            text = self.succeed("operation", "linear", *shape, *QUICK, "--precision", precision,
+                                "--arrays", folder)
+            self.assertEqual(f"products in {precision}" in text, precision != "f32")
+            with open(os.path.join(folder, "out.npy"), "rb") as file:
+                found.add(file.read())
+        self.assertEqual(len(found), 3)
+        self.fails(2, ["--precision", "f32, tf32, bf16"], "operation", "linear", "--precision", "f16")
+
     def test_every_operation_with_its_arrays(self):
         for name, shape in self.SHAPES.items():
             for more in ([], ["--backward"]):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ours against PyTorch on a GPU: the same problems and numbers, in turn within every round: attention
 by every back end of PyTorch, FlexAttention, cuDNN's recurrences, compiled steps with and without a
-graph. With --device simt, a rehearsal without a GPU: ours runs on the executor,
+graph, in f32, tf32 and bf16. With --device simt, a rehearsal without a GPU: ours runs on the executor,
 theirs on the CPU, problems are small and times mean nothing.
 Exit status: 0 done, 1 failed or results differ, 2 wrong usage, 77 no PyTorch or no GPU."""
 

@@ -3,7 +3,7 @@
 from problems import Problem
 
 STEP_LENGTHS = (1024, 2048, 4096, 8192)
-PRECISIONS = ("f32",)  # of products
+PRECISIONS = ("f32", "tf32", "bf16")  # of products
 
 
 def _heads(length, width, quick, **more):
@@ -16,7 +16,7 @@ def _heads(length, width, quick, **more):
 def _attention(quick):
     # must: forward, backward, by width; f32 has a goal of its own.
     goals = {32: (1.1, 0.7), 64: (0.85, 0.7), 128: (0.8, 0.7), 256: (1.2, 0.7)}
-    for precision in PRECISIONS:
+    for precision in ("f32", "bf16"):
         for width, (forward, backward) in goals.items():
             for length in (2048, 8192) if width in (64, 128) else (4096,):
                 for is_backward in (False, True):

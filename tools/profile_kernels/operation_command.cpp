@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "autograd/product_precision.h"
 #include "tensor/allocator.h"
 #include "tensor/error.h"
 #include "tensor/io/npy.h"
@@ -39,12 +40,13 @@ Syntax syntax() {
   }
   return {
       "profile_kernels operation",
-      "Measures a differentiable operation as a model calls it, f32, with memory from the\n"
+      "Measures a differentiable operation on f32 as a model calls it, with memory from the\n"
       "allocator: the forward pass without a graph, or forward and backward pass together. The\n"
       "operations with their sizes:\n" +
           names,
       {{"shape", "NAME=VALUE,...", "sizes of the problem"},
        {"backward", "", "forward and backward pass, with gradients of all inputs"},
+       precision_option(),
        {"rounds", "N", "samples, at least 2 [15]"},
        {"min-time", "MS", "length of a sample in milliseconds, at least [20]"},
        on_request_option(),
@@ -74,22 +76,22 @@ const TimedOperation& chosen_operation(const Options& options) {
 // An operation called again and again on the same inputs.
 class Calls {
  public:
-  Calls(OperationProblem problem, bool backward, Device device)
-      : problem_(std::move(problem)), backward_(backward) {
+  Calls(OperationProblem problem, bool backward, Precision precision, Device device)
+      : problem_(std::move(problem)), backward_(backward), precision_(precision) {
     problem_.to(device);
     const NoGrad no_grad;
-    const Tensor out = problem_.forward().value();
+    const Tensor out = forward().value();
     seed_ = Rng(2).normal(out.shape(), 1.0, out.dtype()).to(device);
   }
 
   void once() {
     if (!backward_) {
       const NoGrad no_grad;
-      (void)problem_.forward();
+      (void)forward();
       return;
     }
     clear();
-    problem_.forward().backward(seed_);
+    forward().backward(seed_);
   }
 
   void write_arrays(const std::string& folder) {
@@ -104,7 +106,7 @@ class Calls {
       write(name, input.value());
     }
     clear();
-    const Variable out = problem_.forward();
+    const Variable out = forward();
     write("out", out.value());
     if (backward_) {
       out.backward(seed_);
@@ -122,8 +124,14 @@ class Calls {
     }
   }
 
+  Variable forward() const {
+    const ProductPrecision scope(precision_);
+    return problem_.forward();
+  }
+
   OperationProblem problem_;
   bool backward_;
+  Precision precision_;
   Tensor seed_;
 };
 
@@ -146,6 +154,7 @@ void operation_command(const std::vector<std::string>& words) {
   const std::int64_t rounds = options.number_or("rounds", 15, 2, 100000);
   const double min_seconds = options.real_or("min-time", 20, 0.001, 1e6) / 1e3;
   const bool backward = options.has("backward");
+  const Precision precision = chosen_precision(options);
   for (const char* option : {"rounds", "json"}) {
     if (options.has("on-request") && options.has(option)) {
       wrong_usage("--on-request and --{} do not go together: who asks decides", option);
@@ -155,7 +164,7 @@ void operation_command(const std::vector<std::string>& words) {
   if (options.has("json")) {
     report::check_writable(options.value("json"));
   }
-  Calls calls(operation.make(sizes), backward, device);
+  Calls calls(operation.make(sizes), backward, precision, device);
   if (options.has("arrays")) {
     calls.write_arrays(options.value("arrays"));
   }
@@ -164,6 +173,7 @@ void operation_command(const std::vector<std::string>& words) {
   document["operation"] = operation.name;
   document["sizes"] = kernels::sizes_text(operation.parameters, sizes);
   document["backward"] = backward;
+  document["precision"] = name_of(precision);
   document["calls_per_sample"] = repeated.calls();
   allocator_of(device)->reset_peak();
   if (options.has("on-request")) {
@@ -186,11 +196,12 @@ void operation_command(const std::vector<std::string>& words) {
   document["seconds"] = spread_json(spread);
   document.update(memory_json(device));
   fmt::print(
-      "{} {}, {}; {} with {} thread{}, kernels for {}\n"
+      "{} {}, {}{}; {} with {} thread{}, kernels for {}\n"
       "{:.4g} ms (p10 {:.4g}, p90 {:.4g}); allocated {:.4g} MB, resident {:.4g} MB\n",
       operation.name, document["sizes"].get<std::string>(),
-      backward ? "forward and backward" : "forward", name_of(device),
-      document["threads"].get<int>(), document["threads"] == 1 ? "" : "s",
+      backward ? "forward and backward" : "forward",
+      precision == Precision::f32 ? "" : fmt::format(", products in {}", name_of(precision)),
+      name_of(device), document["threads"].get<int>(), document["threads"] == 1 ? "" : "s",
       document["isa"].get<std::string>(), 1e3 * spread.median, 1e3 * spread.p10, 1e3 * spread.p90,
       document["peak_allocated_bytes"].get<double>() / 1e6,
       document["peak_resident_bytes"].get<double>() / 1e6);

@@ -34,6 +34,14 @@ Option threads_option() {
   return {"threads", "N", "[the cores this process may use, or BASIN_THREADS]"};
 }
 
+Option precision_option() { return {"precision", "NAME", "of products: f32, tf32 or bf16 [f32]"}; }
+
+Precision chosen_precision(const Options& options) {
+  constexpr Precision kAll[] = {Precision::f32, Precision::tf32, Precision::bf16};
+  return kAll[trainer::read_choice(options.value_or("precision", "f32"), {"f32", "tf32", "bf16"},
+                                   "--precision")];
+}
+
 std::vector<const KernelEntry*> chosen_kernels(const std::vector<std::string>& names) {
   std::vector<const KernelEntry*> chosen;
   if (names.empty()) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/common/precision.h"
 #include "kernels/table/kernel_table.h"
 #include "tensor/device.h"
 #include "tools/command_line/options.h"
@@ -21,6 +22,10 @@ Option variant_option(const std::string& standard);
 Option dtype_option(const std::string& standard);
 Option device_option();
 Option threads_option();
+Option precision_option();
+
+/// --precision. Throws UsageError for another word.
+Precision chosen_precision(const Options& options);
 
 /// The named kernels in this order, or all. Throws UsageError for a name that is not in the table
 /// or comes twice.

@@ -54,7 +54,7 @@ Syntax syntax() {
        {"batch", "N", "sequences [4]"},
        {"length", "N", "tokens of a sequence [1024]"},
        {"vocabulary", "N", "different tokens [50257]"},
-       {"precision", "NAME", "of products: f32, tf32 or bf16 [f32]"},
+       precision_option(),
        {"rounds", "N", "steps that are timed, at least 2 [5]"},
        {"operations", "", "tell what the operations of one more step took"},
        on_request_option(),
@@ -99,9 +99,7 @@ Plan plan_of(const Options& options) {
   plan.backbone.heads = options.number_or("heads", 4, 1, kMost);
   plan.backbone.max_length = options.number_or("length", 1024, 1, kMost);
   plan.backbone.vocabulary = options.number_or("vocabulary", 50257, 1, kMost);
-  constexpr Precision kPrecisions[] = {Precision::f32, Precision::tf32, Precision::bf16};
-  plan.backbone.precision = kPrecisions[trainer::read_choice(
-      options.value_or("precision", "f32"), {"f32", "tf32", "bf16"}, "--precision")];
+  plan.backbone.precision = chosen_precision(options);
   plan.batch = options.number_or("batch", 4, 1, kMost);
   plan.rounds = options.number_or("rounds", 5, 2, 100000);
   plan.operations = options.has("operations");
