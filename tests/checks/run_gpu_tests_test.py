@@ -90,7 +90,8 @@ class RunGpuTests(unittest.TestCase):
              ("Tensor.Moves", "passed")],
         )
         self.assertEqual(record["tests"][0]["milliseconds"], 12)
-        self.assertEqual(len(record["trainings"]), 5)
+        self.assertEqual(len(record["trainings"]), 7)
+        self.assertIn("copying, attention, bf16", [run["name"] for run in record["trainings"]])
         self.assertEqual(record["trainings"][0]["speed"], "132.2k tokens/s")
         self.assertEqual(record["trainings"][0]["reached"], "test loss 0.5  accuracy 0.9")
         self.assertEqual(record["profile"], {"rows": [1]})

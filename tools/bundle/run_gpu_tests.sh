@@ -123,6 +123,10 @@ if [ "$train" = yes ]; then
   for backbone in rnn attention hopfield linear-attention; do
     run_training "copying, $backbone" --task copying --backbone "$backbone" --steps 200
   done
+  for precision in tf32 bf16; do
+    run_training "copying, attention, $precision" --task copying --backbone attention --steps 200 \
+      --precision "$precision"
+  done
   run_training "text, attention" --task text --data data --backbone attention --steps 200
 fi
 
