@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/cuda/runtime.h"
+#include "tensor/device_graph.h"
 #include "tensor/error.h"
 
 namespace basin {
@@ -16,21 +17,6 @@ namespace basin {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-
-// Few distinct sizes make blocks reusable: multiples of 512 bytes up to a megabyte, then eighths of
-// powers of two, which wastes at most an eighth.
-std::size_t block_size(std::size_t bytes) {
-  std::size_t step = 512;
-  if (bytes > (std::size_t{1} << 20)) {
-    std::size_t power = std::size_t{1} << 20;
-    while (power < bytes / 2) {
-      power *= 2;
-    }
-    step = power / 8;
-  }
-  const std::size_t size = (std::max<std::size_t>(bytes, 1) + step - 1) / step * step;
-  return size < bytes ? SIZE_MAX : size;  // overflow: no system has that much
-}
 
 // Null when there is no more.
 void* take_from_system(Device device, std::size_t size) {
@@ -68,6 +54,20 @@ std::string system_memory(Device device) {
 
 }  // namespace
 
+// An eighth is the most that is wasted.
+std::size_t block_size(std::size_t bytes) {
+  std::size_t step = 512;
+  if (bytes > (std::size_t{1} << 20)) {
+    std::size_t power = std::size_t{1} << 20;
+    while (power < bytes / 2) {
+      power *= 2;
+    }
+    step = power / 8;
+  }
+  const std::size_t size = (std::max<std::size_t>(bytes, 1) + step - 1) / step * step;
+  return size < bytes ? SIZE_MAX : size;  // overflow: no system has that much
+}
+
 struct CachingAllocator::State {
   State(Device in_device, std::size_t in_limit) : device(in_device), limit(in_limit) {}
 
@@ -99,6 +99,8 @@ struct CachingAllocator::State {
     if (size > limit || stats.active + stats.cached > limit - size) {
       return nullptr;
     }
+    refuse_in_capture(
+        device, fmt::format("taking {} bytes of {} memory from the system", size, name_of(device)));
     return take_from_system(device, size);
   }
 

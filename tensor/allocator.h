@@ -34,6 +34,10 @@ class Allocator {
   virtual void release_cache() = 0;
 };
 
+/// What a request is rounded up to by a CachingAllocator, so that there are few sizes: multiples of
+/// 512 bytes up to a megabyte, then eighths of powers of two. SIZE_MAX if there is no such size.
+std::size_t block_size(std::size_t bytes);
+
 /// Keeps released blocks by size and hands them out again. Thread-safe. When memory runs out, or
 /// `limit` would be passed, the cache is freed and the request tried once more.
 ///

@@ -10,8 +10,11 @@
 #include <memory>
 #include <thread>
 
+#include "kernels/cuda/graph.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/simd/isa.h"
+#include "kernels/simt/recording.h"
+#include "tensor/device_graph.h"
 #include "tensor/error.h"
 
 namespace basin {
@@ -141,7 +144,13 @@ const kernels::CudaContext& cuda_context() {
   static const kernels::CudaContext context = [] {
     require(Device::cuda);
     gpu_used = true;
-    return kernels::CudaContext{};
+    kernels::CudaContext made;
+    if constexpr (kernels::kCudaBuilt) {
+      if (const kernels::Status status = kernels::cuda_make_stream(made); !status.ok()) {
+        fail("{}", status.message);
+      }
+    }
+    return made;
   }();
   return context;
 }
@@ -164,7 +173,17 @@ std::size_t free_memory([[maybe_unused]] Device device) {
   return SIZE_MAX;
 }
 
-void synchronize([[maybe_unused]] Device device) {
+std::int64_t launches(Device device) {
+  if constexpr (kernels::kCudaBuilt) {
+    if (device == Device::cuda) {
+      return kernels::cuda_launches();
+    }
+  }
+  return device == Device::simt ? kernels::simt::launches() : 0;
+}
+
+void synchronize(Device device) {
+  refuse_in_capture(device, fmt::format("waiting for {}", name_of(device)));
   if constexpr (kernels::kCudaBuilt) {
     if (device == Device::cuda) {
       if (const kernels::Status status = kernels::cuda_synchronize(cuda_context()); !status.ok()) {
@@ -177,6 +196,17 @@ void synchronize([[maybe_unused]] Device device) {
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
                 std::size_t bytes) {
   if (bytes == 0) {
+    return;
+  }
+  if (from_device == Device::cpu) {
+    refuse_in_capture(to_device, fmt::format("copying {} bytes to {} from memory of the host, "
+                                             "which may hold something else the next time",
+                                             bytes, name_of(to_device)));
+  } else if (to_device == Device::cpu) {
+    refuse_in_capture(from_device,
+                      fmt::format("reading {} bytes from {}", bytes, name_of(from_device)));
+  } else if (is_capturing(Device::simt) && to_device == Device::simt) {
+    kernels::simt::recording()->add_copy(to, from, bytes);
     return;
   }
   if (to_device != Device::cuda && from_device != Device::cuda) {

@@ -1,6 +1,7 @@
 // Where a tensor lives, and the contexts its kernels run in.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "kernels/common/context.h"
@@ -65,6 +66,10 @@ auto on_device(Device device, F&& call) {
 
 /// Bytes that could still be allocated on a GPU that can be used; SIZE_MAX where it is not known.
 std::size_t free_memory(Device);
+
+/// How many kernels this program has started on a device so far, those of libraries and of captured
+/// work included; on cuda a graph that is started counts as one. 0 for the CPU.
+std::int64_t launches(Device);
 
 /// Waits until everything queued on the device has run. Throws Error for a kernel that failed.
 void synchronize(Device);

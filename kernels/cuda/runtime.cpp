@@ -9,6 +9,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "kernels/cuda/graph.h"
+
 #ifndef BASIN_CUDA_ARCHITECTURE_NAMES
 #define BASIN_CUDA_ARCHITECTURE_NAMES "unknown"
 #endif
@@ -239,7 +241,10 @@ bool cuda_waits_after_launch() {
   return waits;
 }
 
-void cuda_range_begin(const char* name) { nvtxRangePushA(name); }
+void cuda_range_begin(const char* name) {
+  count_cuda_launch();
+  nvtxRangePushA(name);
+}
 void cuda_range_end() { nvtxRangePop(); }
 
 CudaTimer::CudaTimer() {

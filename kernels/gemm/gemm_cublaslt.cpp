@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels/cuda/graph.h"
 #include "kernels/cuda/libraries.h"
 #include "kernels/gemm/gemm_check.h"
 #include "kernels/gemm/gemm_ladder.h"
@@ -299,6 +300,7 @@ Status multiply(const LibraryProduct& p, const CudaContext& context) {
   }
   const T alpha = static_cast<T>(p.alpha);
   const T beta = static_cast<T>(p.beta);
+  count_cuda_launch();
   const cublasStatus_t status =
       f.matmul(handle, call.operation.get(), &alpha, p.b, call.b.get(), p.a, call.a.get(), &beta,
                p.c, call.c.get(), p.c, call.c.get(), &choice.algorithm, p.workspace,

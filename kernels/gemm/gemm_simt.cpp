@@ -3,6 +3,7 @@
 #include "kernels/gemm/gemm_check.h"
 #include "kernels/gemm/gemm_ladder.h"
 #include "kernels/gemm/rounded_product.h"
+#include "kernels/simt/recording.h"
 
 namespace basin::kernels {
 
@@ -27,11 +28,19 @@ Status gemm(const Gemm& p, const SimtContext& context) {
     const Status status = rounded.round(context);
     return status.ok() ? gemm(rounded.product(), context) : status;
   }
-  if (p.variant == 0) {
+  if (p.variant != 0) {
+    return gemm_ladder(p, context);
+  }
+  const auto product = [p](const SimtContext&) {
+    simt::count_launch();
     ThreadPool alone(1);
     return gemm(p, CpuContext{&alone});
+  };
+  if (simt::Recording* const into = simt::recording()) {
+    into->add("gemm", product);
+    return {};
   }
-  return gemm_ladder(p, context);
+  return product(context);
 }
 
 }  // namespace basin::kernels

@@ -1,6 +1,7 @@
 #include "kernels/simt/grid.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <numeric>
 #include <string>
@@ -9,10 +10,13 @@
 #include "kernels/simt/block.h"
 #include "kernels/simt/messages.h"
 #include "kernels/simt/observer.h"
+#include "kernels/simt/recording.h"
 
 namespace basin::kernels::simt {
 
 namespace {
+
+std::atomic<std::int64_t> begun{0};
 
 Status fault(const Grid& grid, const std::string& what) {
   return {Status::Code::kernel_fault, kept_text(std::string("kernel '") + grid.name + "': " + what),
@@ -82,10 +86,18 @@ class BlockOrder {
 
 }  // namespace
 
+std::int64_t launches() { return begun.load(std::memory_order_relaxed); }
+void count_launch() { begun.fetch_add(1, std::memory_order_relaxed); }
+
 Status run_grid(const Grid& grid, const SimtContext& context, const KernelCall& kernel) {
   if (const std::string why = refused(grid, context); !why.empty()) {
     return fault(grid, why);
   }
+  if (Recording* const into = recording()) {
+    into->add(grid, kernel);
+    return {};
+  }
+  count_launch();
   const std::int64_t blocks =
       static_cast<std::int64_t>(grid.blocks.x) * grid.blocks.y * grid.blocks.z;
   if (g_observer != nullptr) {
