@@ -10,6 +10,7 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/memory/label_evidence.h"
 #include "kernels/recurrent/rnn.h"
+#include "tensor/rng.h"
 
 namespace basin {
 
@@ -60,6 +61,7 @@ SumAndNorm add_layer_norm(const Variable& x, const Variable& residual, const Var
                           const Variable& bias, double eps);
 Variable embedding(const Variable& table, const Tensor& ids);
 Variable dropout(const Variable& x, double p, std::uint64_t key, std::uint64_t stream);
+Variable dropout(const Variable& x, double p, const Draw& draw);
 /// The mean over rows whose target is not ignore_index, shape ().
 Variable cross_entropy(const Variable& logits, const Tensor& targets,
                        std::int64_t ignore_index = -100, double label_smoothing = 0.0);
@@ -88,7 +90,8 @@ struct RetrievalSettings {
   Tensor key_lengths{}, mask{};
   std::uint64_t random_key = 0;
   std::uint64_t dropout_key = 0;
-  Tensor projection{};      ///< random features only
+  Tensor random_key_there{}, dropout_key_there{};  ///< see RetrievalInputs
+  Tensor projection{};                             ///< random features only
   Tensor* steps = nullptr;  ///< if not null, receives the steps of each query, (B,H,L) i64
 };
 /// One retrieval of any number of steps. beta (H); alpha (H), or undefined where it is not entmax.

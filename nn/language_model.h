@@ -38,6 +38,8 @@ class LanguageModel final : public Module {
   /// How many dropout masks have been drawn: part of the state that a checkpoint keeps.
   std::uint64_t dropout_position() const { return dropout_rng_.position(); }
   void set_dropout_position(std::uint64_t position) { dropout_rng_.set_position(position); }
+  /// What training draws from: dropout, random masks, new features.
+  Rng& draws() { return dropout_rng_; }
 
  private:
   Rng weight_rng_;

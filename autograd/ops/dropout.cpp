@@ -7,8 +7,12 @@
 namespace basin {
 
 Variable dropout(const Variable& x, double p, std::uint64_t key, std::uint64_t stream) {
-  return record("dropout", {x}, dropout(x.value(), p, key, stream),
-                [=](const Tensor& dy, auto) { return std::vector{dropout(dy, p, key, stream)}; });
+  return dropout(x, p, Draw{key, stream});
+}
+
+Variable dropout(const Variable& x, double p, const Draw& draw) {
+  return record("dropout", {x}, dropout(x.value(), p, draw),
+                [=](const Tensor& dy, auto) { return std::vector{dropout(dy, p, draw)}; });
 }
 
 namespace {

@@ -29,7 +29,9 @@ Variable retrieval(const Variable& q, const Variable& k, const Variable& v, cons
                            settings.mask,
                            settings.options,
                            settings.random_key,
-                           settings.dropout_key};
+                           settings.dropout_key,
+                           settings.random_key_there,
+                           settings.dropout_key_there};
   };
   const RetrievalResult result =
       retrieval(inputs(q.value(), k.value(), v.value(), beta.value(), value_of(alpha)));

@@ -111,7 +111,7 @@ class DrawsOfKeys {
       : bound_(static_cast<std::uint32_t>(tile.seen.keep_below)),  // below 2^32: it is random
         words_(drawn_ + (first & 3)) {
     const std::uint64_t row = static_cast<std::uint64_t>(i >> tile.seen.query_shift) << 32;
-    philox_row(tile.seen.random_key, row | static_cast<std::uint64_t>(first >> 2),
+    philox_row(tile.seen.draw_key(), row | static_cast<std::uint64_t>(first >> 2),
                (static_cast<std::uint64_t>(tile.b) << 32) | static_cast<std::uint64_t>(tile.h),
                ((first & 3) + count + 3) >> 2, drawn_);
   }

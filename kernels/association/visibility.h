@@ -28,8 +28,9 @@ struct Visibility {
 
   static constexpr std::uint64_t kKeepAll = std::uint64_t{1} << 32;
   std::uint64_t random_key = 0;
-  std::uint64_t keep_below = kKeepAll;  ///< probability times 2^32
-  std::int32_t query_shift = 0;         ///< queries that share a draw: 2^query_shift
+  const std::uint64_t* random_key_pointer = nullptr;  ///< unless null, what it points to instead
+  std::uint64_t keep_below = kKeepAll;                ///< probability times 2^32
+  std::int32_t query_shift = 0;                       ///< queries that share a draw: 2^query_shift
   std::int32_t key_shift = 0;
 
   const std::uint8_t* mask = nullptr;  ///< rows of M bytes, L of them per head; or null
@@ -51,6 +52,9 @@ struct Visibility {
     const std::int64_t end = length(b);
     const std::int64_t past = i + M - L + 1;
     return !causal || past > end ? end : (past < 0 ? 0 : past);
+  }
+  BASIN_HOST_DEVICE std::uint64_t draw_key() const {
+    return random_key_pointer == nullptr ? random_key : *random_key_pointer;
   }
   BASIN_HOST_DEVICE bool has_window() const { return radius >= 0; }
   BASIN_HOST_DEVICE bool has_top() const { return top_k > 0 || top_fraction > 0; }
@@ -87,7 +91,7 @@ struct Visibility {
     const std::uint64_t low = (row << 32) | (column >> 2);
     const std::uint64_t high =
         (static_cast<std::uint64_t>(b) << 32) | static_cast<std::uint64_t>(h);
-    return philox(random_key, low, high)[column & 3] < keep_below;
+    return philox(draw_key(), low, high)[column & 3] < keep_below;
   }
   BASIN_HOST_DEVICE bool in_mask(std::int64_t b, std::int64_t h, std::int64_t i,
                                  std::int64_t j) const {
@@ -129,7 +133,7 @@ class DrawsOfQuery {
     const auto column = static_cast<std::uint64_t>(j >> seen_.key_shift);
     if ((column >> 2) != block_) {
       block_ = column >> 2;
-      words_ = philox(seen_.random_key, row_ | block_, high_);
+      words_ = philox(seen_.draw_key(), row_ | block_, high_);
     }
     return words_[column & 3] < seen_.keep_below;
   }
@@ -183,6 +187,7 @@ inline std::uint64_t keep_bound(double probability) {
 struct WeightDropout {
   double p = 0.0;
   std::uint64_t key = 0;
+  const std::uint64_t* key_pointer = nullptr;  ///< unless null, what it points to instead
 
   BASIN_HOST_DEVICE bool keeps(std::int64_t b, std::int64_t h, std::int64_t i,
                                std::int64_t j) const {
@@ -190,7 +195,8 @@ struct WeightDropout {
     const std::uint64_t low = (static_cast<std::uint64_t>(i) << 32) | (column >> 2);
     const std::uint64_t high =
         (static_cast<std::uint64_t>(b) << 32) | static_cast<std::uint64_t>(h);
-    return static_cast<double>(uniform_from_word(philox(key, low, high)[column & 3])) >= p;
+    const std::uint64_t drawn_by = key_pointer == nullptr ? key : *key_pointer;
+    return static_cast<double>(uniform_from_word(philox(drawn_by, low, high)[column & 3])) >= p;
   }
   BASIN_HOST_DEVICE double factor(std::int64_t b, std::int64_t h, std::int64_t i,
                                   std::int64_t j) const {

@@ -6,6 +6,7 @@
 #include "kernels/common/launch_sizes.h"
 #include "kernels/common/pack.cuh"
 #include "kernels/common/philox.h"
+#include "kernels/common/stream_offset.h"
 
 namespace basin::kernels {
 
@@ -18,10 +19,11 @@ template <class T, int W>
 BASIN_KERNEL void dropout_kernel(Dropout p, T scale, float threshold) {
   const T* const x = static_cast<const T*>(p.x);
   T* const y = static_cast<T*>(p.y);
+  const std::uint64_t stream = offset_stream(p.stream, p.stream_offset);
   const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
   for (std::int64_t block = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
        block * kOfBlock < p.count; block += step) {
-    const auto words = philox(p.key, static_cast<std::uint64_t>(block), p.stream);
+    const auto words = philox(p.key, static_cast<std::uint64_t>(block), stream);
     const auto drawn = [&](T value, int at) {
       const bool keep = uniform_from_word(words[static_cast<std::size_t>(at)]) >= threshold;
       return keep ? value * scale : T(0);

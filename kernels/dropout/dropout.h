@@ -20,6 +20,9 @@ struct Dropout {
   std::uint64_t key;
   std::uint64_t stream;
   DType dtype;
+  /// Unless null, a number that is added to `stream` and lies where x lies: what changes from step
+  /// to step must not be an argument of a launch that is recorded once and repeated.
+  const std::int64_t* stream_offset = nullptr;
 };
 Status dropout(const Dropout&, const CpuContext&);
 Status dropout(const Dropout&, const SimtContext&);

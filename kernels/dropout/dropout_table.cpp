@@ -13,14 +13,22 @@ constexpr std::uint64_t kStream = 3;
 // No multiple of the four elements of a block; more than one chunk.
 constexpr std::int64_t kCount = 20011;
 
-KernelCase dropout_case(const char* name, double probability, std::int64_t count = kCount) {
+// With `in_memory`, most of the stream's number is read from memory.
+KernelCase dropout_case(const char* name, double probability, std::int64_t count = kCount,
+                        bool in_memory = false) {
   KernelCase result;
   result.name = name;
-  result.buffers = {{"x", Role::input, {count}}, {"y", Role::output, {count}}};
-  run_on_all_devices(
-      result, [probability, count](void* const* d, DType dtype, const auto& context) {
-        return dropout({d[0], d[1], count, probability, kKey, kStream, dtype}, context);
-      });
+  result.buffers = {{"x", Role::input, {count}},
+                    {"y", Role::output, {count}},
+                    integer_buffer("offset", Role::input, {1}, kStream - 1, kStream - 1)};
+  run_on_all_devices(result, [=](void* const* d, DType dtype, const auto& context) {
+    Dropout p{d[0], d[1], count, probability, kKey, kStream, dtype};
+    if (in_memory) {
+      p.stream = 1;
+      p.stream_offset = integers(d[2]);
+    }
+    return dropout(p, context);
+  });
   // One element at a time, from the definition of its word.
   result.reference = [probability, count](void* const* d) {
     for (std::int64_t i = 0; i < count; ++i) {
@@ -41,7 +49,8 @@ const RegisterKernel entry({"dropout",
                             {{1, "blocks", "one Philox block for four elements"}},
                             [](const CpuContext&) {
                               return std::vector{dropout_case("p0", 0.0), dropout_case("p25", 0.25),
-                                                 dropout_case("p875", 0.875)};
+                                                 dropout_case("p875", 0.875),
+                                                 dropout_case("in_memory", 0.25, kCount, true)};
                             },
                             1e-7,
                             1e-15});

@@ -43,6 +43,9 @@ struct LinearCrossEntropy {
   /// How many logits may exist at the same time; a block has 96 rows at least.
   std::int64_t most_logits = std::int64_t{24} << 20;
   Precision precision = Precision::f32;  ///< of the factors of the three products
+  /// Unless null, on a GPU: where the targets lie; it holds the scale, and `scale` is not looked
+  /// at.
+  const double* scale_pointer = nullptr;
 };
 std::int64_t linear_cross_entropy_workspace(const LinearCrossEntropy&, const CpuContext&);
 std::int64_t linear_cross_entropy_workspace(const LinearCrossEntropy&, const SimtContext&);

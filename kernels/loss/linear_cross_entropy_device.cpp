@@ -99,10 +99,10 @@ Status run_block(const LinearCrossEntropy& p, std::int64_t begin, std::int64_t r
     status = gemm(products.logits, context);
   }
   if (status.ok()) {
-    status = linear_judged_rows(
-        LinearJudgedRows{logits, targets, plus(p.row_loss, begin, p.dtype), rows, p.classes,
-                         p.ignore_index, p.label_smoothing, p.scale, slopes, p.dtype},
-        context);
+    status = linear_judged_rows(LinearJudgedRows{logits, targets, plus(p.row_loss, begin, p.dtype),
+                                                 rows, p.classes, p.ignore_index, p.label_smoothing,
+                                                 p.scale, slopes, p.dtype, p.scale_pointer},
+                                context);
   }
   if (!status.ok() || !slopes) {
     return status;

@@ -11,6 +11,19 @@ namespace basin::kernels {
 
 namespace {
 
+// One block, which counts.
+BASIN_KERNEL void target_scale_kernel(LinearTargetScale p) {
+  std::int64_t counted = 0;
+  for (std::int64_t row = threadIdx.x; row < p.rows; row += blockDim.x) {
+    counted += p.targets[row] != p.ignore_index ? 1 : 0;
+  }
+  // Exact: whole numbers far below 2^53.
+  const double sum = block_reduce<Sum>(static_cast<double>(counted));
+  if (threadIdx.x == 0) {
+    *p.scale = 1.0 / sum;
+  }
+}
+
 // Threads along x copy a row, threads along y take rows.
 template <class T, int W>
 BASIN_KERNEL void counted_kernel(LinearCountedRows p) {
@@ -35,7 +48,7 @@ BASIN_KERNEL void counted_kernel(LinearCountedRows p) {
 template <class T>
 BASIN_KERNEL void judged_kernel(LinearJudgedRows p) {
   const T smoothing = static_cast<T>(p.label_smoothing);
-  const T scale = static_cast<T>(p.scale);
+  const T scale = static_cast<T>(p.scale_pointer != nullptr ? *p.scale_pointer : p.scale);
   const T even = static_cast<T>(p.label_smoothing / static_cast<double>(p.classes));
   const T hit = static_cast<T>(1.0 - p.label_smoothing);
   for (std::int64_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
@@ -91,6 +104,11 @@ BASIN_KERNEL void column_sums_kernel(LinearColumnSums p) {
 }
 
 }  // namespace
+
+Status linear_target_scale(const LinearTargetScale& p, const DeviceContext& context) {
+  return launch({"linear_target_scale", {1, 1, 1}, {threads_for_row(p.rows), 1, 1}}, context,
+                target_scale_kernel, p);
+}
 
 Status linear_counted_rows(const LinearCountedRows& p, const DeviceContext& context) {
   return dispatch_floating(p.dtype, [&]<class T>(T) {

@@ -9,6 +9,17 @@
 
 namespace basin::kernels {
 
+/// *scale = 1 / the number of targets that are not ignore_index; infinite if there are none. Where
+/// the targets are new in every repetition of a recorded step, so is their number.
+struct LinearTargetScale {
+  const std::int64_t* targets;
+  std::int64_t rows;
+  std::int64_t ignore_index;
+  double* scale;
+};
+Status linear_target_scale(const LinearTargetScale&, const SimtContext&);
+Status linear_target_scale(const LinearTargetScale&, const CudaContext&);
+
 /// counted[r, :] = x[r, :], and 0 where targets[r] == ignore_index: what such a row holds must not
 /// reach a product, not even multiplied by 0.
 struct LinearCountedRows {
@@ -35,6 +46,7 @@ struct LinearJudgedRows {
   double scale;
   bool slopes;
   DType dtype;
+  const double* scale_pointer = nullptr;  ///< see LinearCrossEntropy
 };
 Status linear_judged_rows(const LinearJudgedRows&, const SimtContext&);
 Status linear_judged_rows(const LinearJudgedRows&, const CudaContext&);

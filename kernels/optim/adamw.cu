@@ -42,17 +42,20 @@ BASIN_KERNEL void adamw_kernel(ArrayList<AdamWArrays, kArrays> list, AdamW p, Ad
     }
     rates.scale = static_cast<T>(p.gradient_scale * factor);
   }
-  if (p.step_pointer != nullptr) {
+  if (p.step_pointer != nullptr || p.lr_pointer != nullptr) {
     // Two powers in double: one thread of a block makes them.
-    T* const of_step = shared<T, 2>();
+    T* const of_step = shared<T, 3>();
     if (threadIdx.x == 0) {
-      rates.set_step(p, *p.step_pointer);
+      rates.set_step(p, p.step_pointer != nullptr ? *p.step_pointer : p.step,
+                     p.lr_pointer != nullptr ? *p.lr_pointer : p.lr);
       of_step[0] = rates.rate;
       of_step[1] = rates.root;
+      of_step[2] = rates.decay;
     }
     __syncthreads();
     rates.rate = of_step[0];
     rates.root = of_step[1];
+    rates.decay = of_step[2];
   }
   const PieceOfArray here = piece_of_array(list, blockIdx.x, kPiece);
   const AdamWArrays& arrays = list.arrays[here.array];

@@ -29,6 +29,8 @@ struct AdamW {
   const double* gradient_scale_pointer = nullptr;
   /// The same; unless null, it holds the step, and `step` is not looked at.
   const std::int64_t* step_pointer = nullptr;
+  /// The same for lr.
+  const double* lr_pointer = nullptr;
 };
 Status adamw(const AdamW&, const CpuContext&);
 Status adamw(const AdamW&, const SimtContext&);

@@ -47,6 +47,9 @@ Status adamw(const AdamW& given, const CpuContext& context) {
   if (p.step_pointer != nullptr) {
     p.step = *p.step_pointer;
   }
+  if (p.lr_pointer != nullptr) {
+    p.lr = *p.lr_pointer;
+  }
   if (p.gradient_scale_pointer != nullptr) {
     if (!std::isfinite(*p.gradient_scale_pointer)) {
       return {};

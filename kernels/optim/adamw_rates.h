@@ -20,18 +20,21 @@ struct AdamWRates {
         beta2(static_cast<T>(p.beta2)),
         rest1(static_cast<T>(1.0 - p.beta1)),
         rest2(static_cast<T>(1.0 - p.beta2)),
-        decay(static_cast<T>(p.decoupled ? 1.0 - p.lr * p.weight_decay : 1.0)),
+        decay(1),
         added(static_cast<T>(p.decoupled ? 0.0 : p.weight_decay)),
         rate(0),
         root(0),
         eps(static_cast<T>(p.eps)) {
-    set_step(p, p.step);
+    set_step(p, p.step, p.lr);
   }
 
-  /// The corrections of the two means, which begin at 0.
-  [[gnu::always_inline]] BASIN_HOST_DEVICE void set_step(const AdamW& p, std::int64_t step) {
+  /// What changes from step to step: the length, and the corrections of the two means, which begin
+  /// at 0.
+  [[gnu::always_inline]] BASIN_HOST_DEVICE void set_step(const AdamW& p, std::int64_t step,
+                                                         double lr) {
     const auto count = static_cast<double>(step);
-    rate = static_cast<T>(p.lr / (1.0 - std::pow(p.beta1, count)));
+    decay = static_cast<T>(p.decoupled ? 1.0 - lr * p.weight_decay : 1.0);
+    rate = static_cast<T>(lr / (1.0 - std::pow(p.beta1, count)));
     root = static_cast<T>(1.0 / std::sqrt(1.0 - std::pow(p.beta2, count)));
   }
 

@@ -15,7 +15,7 @@ constexpr double kBeta1 = 0.9;
 constexpr double kBeta2 = 0.98;
 constexpr double kEps = 1e-8;
 
-// With `in_memory`, the step and half of the scale are read from memory.
+// With `in_memory`, the step, the rate and half of the scale are read from memory.
 KernelCase adamw_case(const char* name, std::int64_t step, double decay, double gradient_scale,
                       bool decoupled = true, std::int64_t count = kCount, bool in_memory = false) {
   KernelCase result;
@@ -26,16 +26,20 @@ KernelCase adamw_case(const char* name, std::int64_t step, double decay, double 
                     {"v", Role::in_out, {count}, 0, 0.5},
                     {"scale", Role::input, {1}, 0.5, 0.5},
                     integer_buffer("step", Role::input, {1}, static_cast<double>(step),
-                                   static_cast<double>(step))};
+                                   static_cast<double>(step)),
+                    {"rate", Role::input, {1}, kLearningRate, kLearningRate}};
   result.buffers[4].always_double = true;
+  result.buffers[6].always_double = true;
   run_on_all_devices(result, [=](void* const* d, DType dtype, const auto& context) {
     AdamW p{d[0],   d[1],   d[2], d[3],  count,          step,  kLearningRate,
             kBeta1, kBeta2, kEps, decay, gradient_scale, dtype, decoupled};
     if (in_memory) {
       p.step = 0;
+      p.lr = 0;
       p.gradient_scale = 2 * gradient_scale;
       p.gradient_scale_pointer = doubles(d[4]);
       p.step_pointer = integers(d[5]);
+      p.lr_pointer = doubles(d[6]);
     }
     return adamw(p, context);
   });

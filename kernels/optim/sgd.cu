@@ -46,6 +46,9 @@ BASIN_KERNEL void sgd_kernel(ArrayList<SgdArrays, kArrays> list, Sgd p, Rates<T>
     }
     rates.scale = static_cast<T>(p.gradient_scale * factor);
   }
+  if (p.lr_pointer != nullptr) {
+    rates.rate = static_cast<T>(*p.lr_pointer);
+  }
   const PieceOfArray here = piece_of_array(list, blockIdx.x, kPiece);
   const SgdArrays& arrays = list.arrays[here.array];
   T* const parameter = static_cast<T*>(arrays.parameter) + here.begin;

@@ -25,6 +25,8 @@ struct Sgd {
   /// As in adamw.h: unless null, a factor of gradient_scale that lies where the arrays lie; nothing
   /// is changed if it is not finite.
   const double* gradient_scale_pointer = nullptr;
+  /// The same; unless null, it holds lr, and `lr` is not looked at.
+  const double* lr_pointer = nullptr;
 };
 Status sgd(const Sgd&, const CpuContext&);
 Status sgd(const Sgd&, const SimtContext&);

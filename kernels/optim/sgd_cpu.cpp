@@ -52,6 +52,9 @@ Status sgd(const Sgd& given, const CpuContext& context) {
     }
     p.gradient_scale *= *p.gradient_scale_pointer;
   }
+  if (p.lr_pointer != nullptr) {
+    p.lr = *p.lr_pointer;
+  }
   return HWY_DYNAMIC_DISPATCH(sgd_target)(p, context);
 }
 

@@ -18,13 +18,21 @@ KernelCase sgd_case(const char* name, bool nesterov, double decay, double gradie
   result.buffers = {{"parameter", Role::in_out, {count}},
                     {"gradient", Role::input, {count}, -2, 2},
                     {"u", Role::in_out, {count}, -0.5, 0.5},
-                    {"scale", Role::input, {1}, 0.5, 0.5}};
+                    {"scale", Role::input, {1}, 0.5, 0.5},
+                    {"rate", Role::input, {1}, kLearningRate, kLearningRate}};
   result.buffers[3].always_double = true;
-  // Half of the scale is read from memory.
+  result.buffers[4].always_double = true;
+  // Half of the scale is read from memory, and of Nesterov's form the rate.
   run_on_all_devices(result, [=](void* const* d, DType dtype, const auto& context) {
-    return sgd(Sgd{d[0], d[1], d[2], count, kLearningRate, kMomentum, nesterov, decay,
-                   2 * gradient_scale, dtype, doubles(d[3])},
-               context);
+    Sgd p{d[0],     d[1],          d[2],
+          count,    kLearningRate, kMomentum,
+          nesterov, decay,         2 * gradient_scale,
+          dtype,    doubles(d[3])};
+    if (nesterov) {
+      p.lr = 0;
+      p.lr_pointer = doubles(d[4]);
+    }
+    return sgd(p, context);
   });
   result.reference = [=](void* const* d) {
     for (std::int64_t i = 0; i < count; ++i) {

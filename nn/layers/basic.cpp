@@ -52,7 +52,7 @@ Variable Dropout::forward(const Variable& x) const {
   if (!training() || p_ == 0.0) {
     return x;
   }
-  return dropout(x, p_, rng_.key(), rng_.next_stream());
+  return dropout(x, p_, rng_.next_draw());
 }
 
 Mlp::Mlp(std::int64_t width, std::int64_t hidden, Rng& rng, DType dtype)

@@ -5,6 +5,7 @@
 #include "autograd/operations.h"
 #include "kernels/common/philox.h"
 #include "nn/diagnostics/observer.h"
+#include "tensor/device_graph.h"
 #include "tensor/error.h"
 #include "tensor/functions/association.h"
 #include "tensor/functions/elementwise.h"
@@ -20,6 +21,16 @@ namespace {
 constexpr double kLeastAlpha = 1.01;
 
 std::uint64_t next_key(Rng& rng) { return kernels::derive_key(rng.key(), rng.next_stream()); }
+
+// The same, in `there` on the device if draws have an offset there.
+void next_key(Rng& rng, std::uint64_t& here, Tensor& there) {
+  const Draw draw = rng.next_draw();
+  if (draw.offset.defined()) {
+    there = derived_key(draw);
+  } else {
+    here = kernels::derive_key(draw.key, draw.stream);
+  }
+}
 
 // S += phi(k) v^T and z += phi(k), both times `keep` first where it is defined.
 void take_in(const Tensor& phi, const Tensor& v, const Tensor& keep, RetrievalState& state) {
@@ -92,10 +103,22 @@ Retriever::Retriever(std::int64_t heads, std::int64_t head_width, const Associat
   }
 }
 
+// The features of the next call in training. Where a graph repeats the call without us, they are
+// drawn before each repetition.
+void Retriever::redraw_features() const {
+  const std::uint64_t position = draws_->position();
+  const Draw draw = draws_->next_draw();
+  if (draw.offset.defined()) {
+    DeviceGraph::before_replay(this, draw.stream, [this, further = draw.stream] {
+      redraw_features_of(static_cast<std::int64_t>(draws_->position() + further) + 1);
+    });
+  }
+  redraw_features_of(static_cast<std::int64_t>(position) + 1);
+}
+
 // New features when enough calls of training have passed. A call that is made again for its
 // gradient (autograd/recompute.h) has the number of the first time and changes nothing.
-void Retriever::redraw_features() const {
-  const auto number = static_cast<std::int64_t>(draws_->next_stream()) + 1;
+void Retriever::redraw_features_of(std::int64_t number) const {
   std::int64_t* state = feature_draw_.mutable_value().mutable_data<std::int64_t>();
   if (number <= state[1]) {
     return;
@@ -136,7 +159,7 @@ Variable Retriever::forward(const Variable& q, const Variable& k, const Variable
   AssociationOptions& o = settings.options;
   if (o.random_keep < 1.0) {
     if (training() && o.random_draw != MaskDraw::fixed) {
-      settings.random_key = next_key(*draws_);
+      next_key(*draws_, settings.random_key, settings.random_key_there);
     } else if (o.random_draw == MaskDraw::training) {
       o.random_keep = 1.0;  // evaluation sees everything
       o.random_grain = MaskGrain::element;
@@ -147,17 +170,17 @@ Variable Retriever::forward(const Variable& q, const Variable& k, const Variable
   }
   if (o.weight_dropout > 0.0) {
     if (training()) {
-      settings.dropout_key = next_key(*draws_);
+      next_key(*draws_, settings.dropout_key, settings.dropout_key_there);
     } else {
       o.weight_dropout = 0.0;
     }
   }
   if (is_observed()) {
     const auto value_of = [](const Variable& x) { return x.defined() ? x.value() : Tensor(); };
-    tell_observer(
-        {{q.value(), k.value(), v.value(), beta().value(), value_of(alpha()), settings.key_lengths,
-          settings.mask, o, settings.random_key, settings.dropout_key},
-         settings.projection});
+    tell_observer({{q.value(), k.value(), v.value(), beta().value(), value_of(alpha()),
+                    settings.key_lengths, settings.mask, o, settings.random_key,
+                    settings.dropout_key, settings.random_key_there, settings.dropout_key_there},
+                   settings.projection});
   }
   return associate(q, k, v, beta(), alpha(), settings);
 }

@@ -42,6 +42,7 @@ class Retriever final : public Module {
 
  private:
   void redraw_features() const;
+  void redraw_features_of(std::int64_t number) const;
   Tensor step_linear(const Tensor& q, const Tensor& k, const Tensor& v,
                      RetrievalState& state) const;
   Tensor step_features(const Tensor& q, const Tensor& k, const Tensor& v,

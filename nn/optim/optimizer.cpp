@@ -60,40 +60,89 @@ Optimizer::Optimizer(std::vector<Parameter> parameters, const OptimizerOptions& 
     }
     states_.push_back(std::move(state));
   }
+  if (!parameters_.empty() && parameters_.front().variable.device() != Device::cpu) {
+    steps_there_ = Tensor::zeros({}, DType::i64, parameters_.front().variable.device());
+  }
 }
 
-double Optimizer::step(double learning_rate) {
-  std::vector<Tensor> gradients;
-  std::vector<std::size_t> owners;
+Optimizer::Gradients Optimizer::gradients() const {
+  Gradients result;
   for (std::size_t n = 0; n < parameters_.size(); ++n) {
     const Tensor& gradient = parameters_[n].variable.grad();
     if (gradient.defined()) {
-      gradients.push_back(gradient.contiguous());
-      owners.push_back(n);
+      result.tensors.push_back(gradient.contiguous());
+      result.owners.push_back(n);
     }
   }
-  if (gradients.empty()) {
-    ++steps_;
-    return 0;
-  }
-  const Device device = gradients.front().device();
-  const Tensor squares = sum_of_squares(gradients);
+  return result;
+}
+
+// Returns the norm where the gradients lie.
+Tensor Optimizer::clip_and_update(const Gradients& gradients, Rates rates, const Queued* queued) {
+  const Device device = gradients.tensors.front().device();
+  const Tensor squares = sum_of_squares(gradients.tensors);
   Tensor scale = Tensor::empty({}, DType::f64, device);
   Tensor norm = Tensor::empty({}, DType::f64, device);
-  const kernels::ClipScale clip{squares.kernel_data<double>(), options_.clip_norm,
-                                static_cast<double*>(scale.mutable_raw()),
-                                static_cast<double*>(norm.mutable_raw()), nullptr};
+  kernels::ClipScale clip{squares.kernel_data<double>(), options_.clip_norm,
+                          static_cast<double*>(scale.mutable_raw()),
+                          static_cast<double*>(norm.mutable_raw()), nullptr};
+  if (steps_there_.defined()) {
+    clip.steps = static_cast<std::int64_t*>(steps_there_.mutable_raw());
+    rates.step_pointer = clip.steps;  // which is counted before the update reads it
+  }
+  Tensor halted;
+  if (queued != nullptr && queued->watched.defined()) {
+    clip.watched = queued->watched.raw();
+    clip.watched_dtype = queued->watched.dtype();
+  }
+  if (queued != nullptr && queued->halted.defined()) {
+    halted = queued->halted;
+    clip.halted = static_cast<std::int64_t*>(halted.mutable_raw());
+  }
   check(on_device(device, [&](const auto& at) { return kernels::clip_scale(clip, at); }),
         "clip_scale", squares);
+  rates.gradient_scale = scale.kernel_data<double>();
   std::vector<Item> items;
-  for (std::size_t n = 0; n < owners.size(); ++n) {
-    const std::size_t owner = owners[n];
-    items.push_back({parameters_[owner].variable.mutable_value(), gradients[n], states_[owner]});
+  for (std::size_t n = 0; n < gradients.owners.size(); ++n) {
+    const std::size_t owner = gradients.owners[n];
+    items.push_back(
+        {parameters_[owner].variable.mutable_value(), gradients.tensors[n], states_[owner]});
   }
-  update(items, steps_ + 1, learning_rate, scale.kernel_data<double>());
-  const double found = norm.item();
-  steps_ += std::isfinite(found) ? 1 : 0;
-  return found;
+  update(items, rates);
+  return norm;
+}
+
+double Optimizer::step(double learning_rate) {
+  const Gradients found = gradients();
+  if (found.tensors.empty()) {
+    ++steps_;
+    if (steps_there_.defined()) {
+      steps_there_.copy_from(Tensor::from<std::int64_t>({}, std::vector<std::int64_t>{steps_}));
+    }
+    return 0;
+  }
+  Rates rates;
+  rates.step = steps_ + 1;
+  rates.learning_rate = learning_rate;
+  // On a device the rate is read from memory in every kind of step, so that all have the same bits.
+  const Device device = found.tensors.front().device();
+  const Tensor there =
+      device == Device::cpu ? Tensor() : Tensor::full({}, learning_rate, DType::f64, device);
+  rates.learning_rate_pointer = there.defined() ? there.kernel_data<double>() : nullptr;
+  const double norm = clip_and_update(found, rates, nullptr).item();
+  steps_ += std::isfinite(norm) ? 1 : 0;
+  return norm;
+}
+
+Tensor Optimizer::queue_step(const Queued& queued) {
+  const Gradients found = gradients();
+  if (found.tensors.empty() || !steps_there_.defined()) {
+    fail("[Optimizer] a step is queued for parameters that have gradients and lie on a device");
+  }
+  check_same_device("Optimizer", steps_there_, found.tensors.front(), queued.learning_rate);
+  Rates rates;
+  rates.learning_rate_pointer = queued.learning_rate.kernel_data<double>();
+  return clip_and_update(found, rates, &queued);
 }
 
 void Optimizer::restore(std::int64_t steps, const std::vector<State>& states) {
@@ -121,13 +170,15 @@ void Optimizer::restore(std::int64_t steps, const std::vector<State>& states) {
     }
   }
   steps_ = steps;
+  if (steps_there_.defined()) {
+    steps_there_.copy_from(Tensor::from<std::int64_t>({}, std::vector<std::int64_t>{steps}));
+  }
 }
 
 AdamW::AdamW(std::vector<Parameter> parameters, const OptimizerOptions& options)
     : Optimizer(std::move(parameters), options, {"m", "v"}) {}
 
-void AdamW::update(std::span<const Item> items, std::int64_t step, double learning_rate,
-                   const double* gradient_scale) const {
+void AdamW::update(std::span<const Item> items, const Rates& rates) const {
   std::vector<kernels::AdamWArrays> arrays;
   for (const Item& item : items) {
     arrays.push_back({item.value.mutable_raw(), item.gradient.raw(),
@@ -137,14 +188,16 @@ void AdamW::update(std::span<const Item> items, std::int64_t step, double learni
   const OptimizerOptions& o = options();
   const Tensor& value = items.front().value;
   kernels::AdamWList p{arrays.data(), static_cast<std::int64_t>(arrays.size()), {}};
-  p.by.step = step;
-  p.by.lr = learning_rate;
+  p.by.step = rates.step;
+  p.by.step_pointer = rates.step_pointer;
+  p.by.lr = rates.learning_rate;
+  p.by.lr_pointer = rates.learning_rate_pointer;
   p.by.beta1 = o.beta1;
   p.by.beta2 = o.beta2;
   p.by.eps = o.eps;
   p.by.weight_decay = o.weight_decay;
   p.by.gradient_scale = 1.0;
-  p.by.gradient_scale_pointer = gradient_scale;
+  p.by.gradient_scale_pointer = rates.gradient_scale;
   p.by.decoupled = o.kind != OptimizerKind::adam;
   p.by.dtype = value.dtype();
   check(on_device(value.device(), [&](const auto& at) { return kernels::adamw(p, at); }), "adamw",
@@ -154,8 +207,7 @@ void AdamW::update(std::span<const Item> items, std::int64_t step, double learni
 Sgd::Sgd(std::vector<Parameter> parameters, const OptimizerOptions& options)
     : Optimizer(std::move(parameters), options, {"momentum"}) {}
 
-void Sgd::update(std::span<const Item> items, std::int64_t, double learning_rate,
-                 const double* gradient_scale) const {
+void Sgd::update(std::span<const Item> items, const Rates& rates) const {
   std::vector<kernels::SgdArrays> arrays;
   for (const Item& item : items) {
     arrays.push_back({item.value.mutable_raw(), item.gradient.raw(),
@@ -164,12 +216,13 @@ void Sgd::update(std::span<const Item> items, std::int64_t, double learning_rate
   const OptimizerOptions& o = options();
   const Tensor& value = items.front().value;
   kernels::SgdList p{arrays.data(), static_cast<std::int64_t>(arrays.size()), {}};
-  p.by.lr = learning_rate;
+  p.by.lr = rates.learning_rate;
+  p.by.lr_pointer = rates.learning_rate_pointer;
   p.by.momentum = o.momentum;
   p.by.nesterov = o.nesterov;
   p.by.weight_decay = o.weight_decay;
   p.by.gradient_scale = 1.0;
-  p.by.gradient_scale_pointer = gradient_scale;
+  p.by.gradient_scale_pointer = rates.gradient_scale;
   p.by.dtype = value.dtype();
   check(on_device(value.device(), [&](const auto& at) { return kernels::sgd(p, at); }), "sgd",
         value);

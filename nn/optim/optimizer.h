@@ -43,6 +43,19 @@ class Optimizer {
   /// Throws Error unless all parameters have one dtype and lie on one device.
   double step(double learning_rate);
 
+  /// Of a step on another device than the CPU that nobody waits for. All lie there.
+  struct Queued {
+    Tensor learning_rate;  ///< f64 (), read when the update runs
+    Tensor watched;        ///< f32 or f64 (), or undefined: unless it is finite, nothing changes
+    Tensor halted;         ///< i64 (), or undefined: see kernels::ClipScale
+  };
+  /// step() without waiting: returns when the update is queued, with the norm, f64 () on the
+  /// device. The device counts the steps that changed something; steps() has to be told, by
+  /// count(), once their norms are known.
+  Tensor queue_step(const Queued& queued);
+  /// Adds the steps that were queued and did change something.
+  void count(std::int64_t steps) { steps_ += steps; }
+
   const OptimizerOptions& options() const { return options_; }
   std::int64_t steps() const { return steps_; }
 
@@ -68,17 +81,32 @@ class Optimizer {
     const Tensor& gradient;
     State& state;
   };
-  /// All of them, in place. Gradients still have to be multiplied by `*gradient_scale`, which lies
-  /// where they lie; if it is NaN nothing may be changed. `step` counts from 1.
-  virtual void update(std::span<const Item> items, std::int64_t step, double learning_rate,
-                      const double* gradient_scale) const = 0;
+  /// The numbers of one step. Those behind pointers lie where the gradients lie; `step` and
+  /// `learning_rate` are not looked at where there is a pointer to them.
+  struct Rates {
+    std::int64_t step = 1;  ///< counts from 1
+    double learning_rate = 0.0;
+    const double* gradient_scale = nullptr;  ///< factor of the gradients; NaN: change nothing
+    const std::int64_t* step_pointer = nullptr;
+    const double* learning_rate_pointer = nullptr;
+  };
+  /// All of them, in place.
+  virtual void update(std::span<const Item> items, const Rates& rates) const = 0;
 
  private:
+  struct Gradients {
+    std::vector<Tensor> tensors;      // contiguous
+    std::vector<std::size_t> owners;  // which parameters they are of
+  };
+  Gradients gradients() const;
+  Tensor clip_and_update(const Gradients& gradients, Rates rates, const Queued* queued);
+
   std::vector<Parameter> parameters_;
   OptimizerOptions options_;
   std::vector<std::string> slot_names_;
   std::vector<State> states_;
   std::int64_t steps_ = 0;
+  Tensor steps_there_;  // the same, i64 () on the device of the parameters; undefined on the CPU
 };
 
 /// Slots m and v. See kernels::AdamW for the update; with kind adam the decay is added to the
@@ -88,8 +116,7 @@ class AdamW final : public Optimizer {
   AdamW(std::vector<Parameter> parameters, const OptimizerOptions& options);
 
  private:
-  void update(std::span<const Item> items, std::int64_t step, double learning_rate,
-              const double* gradient_scale) const override;
+  void update(std::span<const Item> items, const Rates& rates) const override;
 };
 
 /// Slot momentum. See kernels::Sgd for the update.
@@ -98,8 +125,7 @@ class Sgd final : public Optimizer {
   Sgd(std::vector<Parameter> parameters, const OptimizerOptions& options);
 
  private:
-  void update(std::span<const Item> items, std::int64_t step, double learning_rate,
-              const double* gradient_scale) const override;
+  void update(std::span<const Item> items, const Rates& rates) const override;
 };
 
 /// The optimizer of options.kind.

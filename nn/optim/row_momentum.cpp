@@ -26,8 +26,7 @@ RowMomentum::RowMomentum(std::vector<Parameter> parameters, const RowMomentumOpt
   }
 }
 
-void RowMomentum::update(std::span<const Item> items, std::int64_t, double learning_rate,
-                         const double* gradient_scale) const {
+void RowMomentum::update(std::span<const Item> items, const Rates& rates) const {
   for (const Item& item : items) {
     kernels::RowMomentum p{};
     p.parameter = item.value.mutable_raw();
@@ -35,11 +34,11 @@ void RowMomentum::update(std::span<const Item> items, std::int64_t, double learn
     p.u = item.state.slots[0].mutable_raw();
     p.rows = item.value.rank() < 2 ? 1 : item.value.size(0);
     p.columns = p.rows == 0 ? 0 : item.value.numel() / p.rows;
-    p.lr = learning_rate;
+    p.lr = rates.learning_rate;
     p.momentum = options().momentum;
     p.bound = bound_;
     p.gradient_scale = 1.0;
-    p.gradient_scale_pointer = gradient_scale;
+    p.gradient_scale_pointer = rates.gradient_scale;
     p.dtype = item.value.dtype();
     check(kernels::row_momentum(p, cpu_only("RowMomentum", item.value)), "RowMomentum", item.value);
   }

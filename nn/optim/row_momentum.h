@@ -23,8 +23,7 @@ class RowMomentum final : public Optimizer {
   RowMomentum(std::vector<Parameter> parameters, const RowMomentumOptions& options);
 
  private:
-  void update(std::span<const Item> items, std::int64_t step, double learning_rate,
-              const double* gradient_scale) const override;
+  void update(std::span<const Item> items, const Rates& rates) const override;
 
   double bound_;
 };

@@ -1,8 +1,10 @@
 #include "tensor/functions/linear_cross_entropy.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/loss/linear_cross_entropy.h"
+#include "kernels/loss/linear_rows.h"
 #include "tensor/check.h"
 #include "tensor/functions/elementwise.h"
 #include "tensor/functions/reduce.h"
@@ -10,6 +12,26 @@
 #include "tensor/workspace.h"
 
 namespace basin {
+
+namespace {
+
+// 1 / the number of targets that count, f64 (), where the labels lie.
+Tensor target_scale(const Tensor& labels, std::int64_t ignore_index) {
+  Tensor scale = Tensor::empty({}, DType::f64, labels.device());
+  const kernels::LinearTargetScale p{labels.kernel_data<std::int64_t>(), labels.numel(),
+                                     ignore_index, static_cast<double*>(scale.mutable_raw())};
+  const auto run = [&](const auto& at) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(at)>, kernels::CpuContext>) {
+      return kernels::Status{};  // not asked for
+    } else {
+      return kernels::linear_target_scale(p, at);
+    }
+  };
+  check(on_device(labels.device(), run), "linear_cross_entropy", labels);
+  return scale;
+}
+
+}  // namespace
 
 LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& weight,
                                               const Tensor& bias, const Tensor& targets,
@@ -41,7 +63,10 @@ LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& wei
   check_range("linear_cross_entropy", targets, 0, weight.size(0), x.device(), &ignore_index);
   const Tensor labels = targets.contiguous().to(x.device());
   const std::int64_t rows = targets.numel();
-  const std::int64_t count = count_other_than(targets, ignore_index);
+  // Targets that lie on a device are counted there, and nobody waits.
+  const bool counts_here = targets.device() == Device::cpu || x.device() == Device::cpu;
+  const Tensor scale_there = counts_here ? Tensor() : target_scale(labels, ignore_index);
+  const std::int64_t count = scale_there.defined() ? 1 : count_other_than(targets, ignore_index);
   if (count == 0) {
     fail("[linear_cross_entropy] every target of {} is the ignored index {}", describe(targets),
          ignore_index);
@@ -70,6 +95,7 @@ LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& wei
   p.ignore_index = ignore_index;
   p.label_smoothing = label_smoothing;
   p.scale = 1.0 / static_cast<double>(count);
+  p.scale_pointer = scale_there.defined() ? scale_there.kernel_data<double>() : nullptr;
   p.dtype = x.dtype();
   p.precision = precision;
   Workspace workspace(
@@ -79,7 +105,9 @@ LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& wei
   p.workspace = workspace.data();
   check(on_device(x.device(), [&](const auto& at) { return kernels::linear_cross_entropy(p, at); }),
         "linear_cross_entropy", x, weight, targets);
-  result.loss = affine(sum(row_loss), 1.0 / static_cast<double>(count), 0.0);
+  result.loss = scale_there.defined()
+                    ? mul(sum(row_loss), scale_there.to(x.dtype()))
+                    : affine(sum(row_loss), 1.0 / static_cast<double>(count), 0.0);
   return result;
 }
 

@@ -14,7 +14,8 @@ struct LinearCrossEntropyResult {
 
 /// See kernels::LinearCrossEntropy: x (..., width), weight (classes, width), bias (classes) or
 /// undefined, targets (...) i64. Throws Error for shapes and targets that do not fit, and if every
-/// target is ignored.
+/// target is ignored. Targets that lie on a device already are not looked at by the host and must
+/// lie where x lies: what does not fit makes the loss NaN.
 LinearCrossEntropyResult linear_cross_entropy(const Tensor& x, const Tensor& weight,
                                               const Tensor& bias, const Tensor& targets,
                                               std::int64_t ignore_index, double label_smoothing,

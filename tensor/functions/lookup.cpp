@@ -55,11 +55,21 @@ Tensor embedding_backward(const Tensor& ids, const Tensor& dy, std::int64_t voca
 }
 
 Tensor dropout(const Tensor& x, double p, std::uint64_t key, std::uint64_t stream) {
+  return dropout(x, p, Draw{key, stream});
+}
+
+Tensor dropout(const Tensor& x, double p, const Draw& draw) {
   check_same_floating("dropout", x);
+  if (draw.offset.defined()) {
+    check_same_device("dropout", x, draw.offset);
+  }
   const Tensor source = x.contiguous();
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  const kernels::Dropout params{source.raw(), y.mutable_raw(), x.numel(), p,
-                                key,          stream,          x.dtype()};
+  const kernels::Dropout params{
+      source.raw(), y.mutable_raw(),
+      x.numel(),    p,
+      draw.key,     draw.stream,
+      x.dtype(),    draw.offset.defined() ? draw.offset.kernel_data<std::int64_t>() : nullptr};
   check(on_device(x.device(), [&](const auto& at) { return kernels::dropout(params, at); }),
         "dropout", x);
   return y;

@@ -1,6 +1,7 @@
 // Embedding and dropout: the functions of an index.
 #pragma once
 
+#include "tensor/rng.h"
 #include "tensor/tensor.h"
 
 namespace basin {
@@ -14,5 +15,7 @@ Tensor embedding_backward(const Tensor& ids, const Tensor& dy, std::int64_t voca
 /// x with each element zeroed with probability p and the others scaled by 1 / (1 - p); the mask is
 /// a function of (key, stream, element index). Applied to dy it is its own gradient.
 Tensor dropout(const Tensor& x, double p, std::uint64_t key, std::uint64_t stream);
+/// The same; the draw's offset, if it has one, lies where x lies.
+Tensor dropout(const Tensor& x, double p, const Draw& draw);
 
 }  // namespace basin

@@ -21,7 +21,7 @@ RetrievalResult retrieval(const RetrievalInputs& inputs) {
                          Tensor::empty({in.B, in.H, in.L, 3}, in.q.dtype(), in.q.device()),
                          Tensor::empty({in.B, in.H, in.L}, DType::i64, in.q.device())};
   kernels::RetrievalForward p{};
-  in.fill_in_all(p, inputs);
+  in.fill_in_all(p);
   p.out = output(result.out);
   p.statistics = result.statistics.mutable_raw();
   p.steps = static_cast<std::int64_t*>(result.steps.mutable_raw());
@@ -40,7 +40,7 @@ RetrievalGradients retrieval_backward(const RetrievalInputs& inputs, const Retri
   const PreparedRetrieval in(inputs, inputs.v, "retrieval_backward");
   check_same_floating("retrieval_backward", in.q, dout);
   kernels::RetrievalBackward p{};
-  in.fill_in_all(p, inputs);
+  in.fill_in_all(p);
   const Tensor gradient = head_layout(dout);
   RetrievalGradients result;
   result.dq = empty_heads(in.B, in.H, in.L, in.D, in.q);

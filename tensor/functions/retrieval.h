@@ -20,6 +20,8 @@ struct RetrievalInputs {
   AssociationOptions options;
   std::uint64_t random_key = 0;   ///< of the random mask: the same key, the same mask
   std::uint64_t dropout_key = 0;  ///< of the dropout of weights
+  /// The same as i64 () where q lies; unless undefined, they take the place of the numbers.
+  Tensor random_key_there{}, dropout_key_there{};
 };
 
 struct RetrievalResult {

@@ -18,6 +18,7 @@ struct PreparedRetrieval : Prepared {
   const AssociationOptions& options;
   Tensor alpha, mask;
   kernels::Visibility visibility{};
+  kernels::WeightDropout dropout{};
 
   PreparedRetrieval(const RetrievalInputs& inputs, const Tensor& values, const char* where)
       : Prepared(inputs.q, inputs.k, values, inputs.beta, inputs.key_lengths, where),
@@ -47,6 +48,9 @@ struct PreparedRetrieval : Prepared {
     visibility.dilation = options.dilation;
     visibility.global_tokens = options.global_tokens;
     visibility.random_key = inputs.random_key;
+    visibility.random_key_pointer = key_there(inputs.random_key_there, where);
+    dropout = {options.weight_dropout, inputs.dropout_key,
+               key_there(inputs.dropout_key_there, where)};
     visibility.keep_below = kernels::keep_bound(options.random_keep);
     visibility.query_shift = options.random_grain == MaskGrain::element ? 0 : kGrainShift;
     visibility.key_shift = options.random_grain == MaskGrain::block ? kGrainShift : 0;
@@ -55,6 +59,17 @@ struct PreparedRetrieval : Prepared {
     if (inputs.mask.defined()) {
       take_mask(inputs.mask, where);
     }
+  }
+
+  const std::uint64_t* key_there(const Tensor& key, const char* where) const {
+    if (!key.defined()) {
+      return nullptr;
+    }
+    check_same_device(where, q, key);
+    if (key.dtype() != DType::i64 || key.numel() != 1) {
+      fail("[{}] a key in memory is one i64, got {}", where, describe(key));
+    }
+    return static_cast<const std::uint64_t*>(key.raw());
   }
 
   void take_mask(const Tensor& given, const char* where) {
@@ -79,14 +94,14 @@ struct PreparedRetrieval : Prepared {
   }
 
   template <class Params>
-  void fill_in_all(Params& p, const RetrievalInputs& inputs) const {
+  void fill_in_all(Params& p) const {
     p.q = input(q);
     p.k = input(k);
     p.v = input(v);
     p.beta = beta.raw();
     p.separation = rule();
     p.visibility = visibility;
-    p.dropout = {options.weight_dropout, inputs.dropout_key};
+    p.dropout = dropout;
     p.update_steps = options.update_steps;
     p.tolerance = options.tolerance;
     p.B = B;

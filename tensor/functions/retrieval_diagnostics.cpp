@@ -27,6 +27,8 @@ RetrievalInputs on_the_cpu(const RetrievalInputs& in) {
   if (in.mask.defined()) {
     result.mask = in.mask.to(Device::cpu);
   }
+  result.random_key_there = in.random_key_there.to(Device::cpu);
+  result.dropout_key_there = in.dropout_key_there.to(Device::cpu);
   return result;
 }
 

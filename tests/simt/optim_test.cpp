@@ -165,6 +165,77 @@ TEST(OptimizersOnSimt, ChangeNothingWhereTheNormIsNotFinite) {
   expect_nothing_changes(cpu.get());
 }
 
+// Of each context: another number that is not finite stops a step as well, and what was queued
+// behind one that stopped does nothing, until somebody allows it.
+template <class Context>
+void expect_halt(const Context& context) {
+  const double squares = 4;
+  double scale = 5;
+  double norm = 5;
+  std::int64_t steps = 6;
+  std::int64_t halted = 0;
+  double loss = 1;
+  float loss_f32 = 1;
+  ClipScale p{&squares, 1.0, &scale, &norm, &steps};
+  p.watched = &loss;
+  p.watched_dtype = DType::f64;
+  p.halted = &halted;
+  const auto expect = [&](bool changes, std::int64_t counted, const char* what) {
+    SCOPED_TRACE(what);
+    ASSERT_TRUE(clip_scale(p, context).ok());
+    EXPECT_EQ(norm, 2);
+    EXPECT_EQ(std::isfinite(scale), changes);
+    EXPECT_EQ(halted, changes ? 0 : 1);
+    EXPECT_EQ(steps, counted);
+  };
+  expect(true, 7, "finite");
+  loss = std::numeric_limits<double>::infinity();
+  expect(false, 7, "infinite loss");
+  loss = 1;
+  expect(false, 7, "behind it");
+  halted = 0;
+  expect(true, 8, "allowed again");
+  p.watched = &loss_f32;
+  p.watched_dtype = DType::f32;
+  expect(true, 9, "f32");
+  loss_f32 = std::numeric_limits<float>::quiet_NaN();
+  expect(false, 9, "NaN in f32");
+}
+
+TEST(OptimizersOnSimt, StopBehindAStepThatWasNotFinite) {
+  expect_halt(SimtContext{});
+  const TestContext cpu;
+  expect_halt(cpu.get());
+}
+
+TEST(OptimizersOnSimt, ReadTheRateFromMemory) {
+  const double rate = 0.01;
+  const double wrong = 5;
+  const std::int64_t step = 3;
+  std::vector<std::vector<float>> expected[2];
+  for (const bool in_memory : {false, true}) {
+    AdamW adam = adamw_step(nullptr, nullptr);
+    Sgd by{};
+    by.gradient_scale = 1;
+    by.dtype = DType::f32;
+    adam.lr = by.lr = in_memory ? wrong : rate;
+    adam.lr_pointer = by.lr_pointer = in_memory ? &rate : nullptr;
+    adam.step = 3;
+    adam.step_pointer = in_memory ? &step : nullptr;
+    ManyArrays of_adam;
+    ManyArrays of_sgd;
+    ASSERT_TRUE(adamw(AdamWList{of_adam.for_adamw().data(), kArrays, adam}, SimtContext{}).ok());
+    ASSERT_TRUE(sgd(SgdList{of_sgd.for_sgd().data(), kArrays, by}, SimtContext{}).ok());
+    if (!in_memory) {
+      expected[0] = of_adam.values();
+      expected[1] = of_sgd.values();
+    }
+    // The same powers and quotients, made by the same function here and there.
+    EXPECT_EQ(of_adam.values(), expected[0]);
+    EXPECT_EQ(of_sgd.values(), expected[1]);
+  }
+}
+
 TEST(AdamWOnSimt, CountsStepsFromOne) {
   AdamW p = adamw_step(nullptr, nullptr);
   EXPECT_EQ(adamw(p, SimtContext{}).code, Status::Code::invalid_argument);
