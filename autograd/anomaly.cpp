@@ -12,6 +12,8 @@ thread_local bool watching = false;
 AnomalyMode::AnomalyMode() : previous_(std::exchange(watching, true)) {}
 AnomalyMode::~AnomalyMode() { watching = previous_; }
 
+bool is_watching_for_anomalies() { return watching; }
+
 void check_anomaly(const char* name, const char* what, const Tensor& tensor,
                    const std::vector<Variable>& inputs) {
   if (!watching || !tensor.defined() || !is_floating(tensor.dtype())) {

@@ -35,6 +35,9 @@ class AnomalyMode {
   bool previous_;
 };
 
+/// Whether one is alive on this thread.
+bool is_watching_for_anomalies();
+
 /// Throws if anomaly mode is on and `tensor` (if defined and floating) is not finite everywhere.
 /// `what` is where it is: "its result"; `inputs` are those of the operation.
 void check_anomaly(const char* name, const char* what, const Tensor& tensor,

@@ -84,6 +84,8 @@ ProfilerPause::~ProfilerPause() {
   }
 }
 
+bool is_profiling() { return current != nullptr; }
+
 void profile_forward(const char* name) {
   if (current == nullptr) {
     return;

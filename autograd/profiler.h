@@ -60,6 +60,9 @@ class ProfilerPause {
   Profiler* paused_;
 };
 
+/// Whether operations are timed on this thread.
+bool is_profiling();
+
 /// Called when an operation has computed its value.
 void profile_forward(const char* name);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "autograd/operations.h"
 #include "autograd/profiler.h"
@@ -87,51 +88,154 @@ TrainingRun::TrainingRun(const Task& task, nn::LanguageModel& model, const Train
       (options.micro_batch > 0 && options.batch % options.micro_batch != 0)) {
     fail("the micro batch {} must divide the batch {}", options.micro_batch, options.batch);
   }
+  const bool on_cpu = model.parameters().front().variable.device() == Device::cpu;
+  const bool in_parts = options.micro_batch > 0 && options.micro_batch < options.batch;
+  if (options.graph == StepGraph::on && (on_cpu || in_parts)) {
+    fail("a step cannot be one graph {}",
+         on_cpu ? "on the CPU; that is for the devices cuda and simt"
+                : "with micro batches, which weigh differently from step to step");
+  }
+  if (!on_cpu) {
+    on_device_ = std::make_unique<DeviceStep>(model, *optimizer_, options.graph);
+  }
 }
 
-StepReport TrainingRun::step() {
-  const std::vector<std::int64_t> numbers = loader_.numbers(steps_done_);
+void TrainingRun::diverged(const char* what, double value, std::int64_t step) const {
+  throw Diverged(fmt::format("the {} became {} at step {}; try a smaller learning rate than {}",
+                             what, value, step, options_.schedule.peak));
+}
+
+// The examples of a step, in parts that are computed one after the other.
+std::vector<Batch> TrainingRun::parts(std::int64_t step) {
+  const std::vector<std::int64_t> numbers = loader_.numbers(step);
   const std::size_t piece =
       options_.micro_batch > 0 ? static_cast<std::size_t>(options_.micro_batch) : numbers.size();
   std::vector<Batch> batches;
-  std::int64_t counted = 0;
   for (std::size_t at = 0; at < numbers.size(); at += piece) {
     const ProfiledScope scope("batch", ProfilePhase::other);
     batches.push_back(task_.batch(Split::train, std::span(numbers).subspan(at, piece)));
-    counted += counted_targets(batches.back());
   }
+  return batches;
+}
+
+// What is known of the next step before it is computed.
+StepReport TrainingRun::begin_report(const std::vector<Batch>& parts) const {
   StepReport report;
+  report.step = steps_done_ + 1;
   report.epoch = loader_.epoch_of(steps_done_);
   report.learning_rate = options_.schedule.rate(steps_done_);
+  for (const Batch& part : parts) {
+    report.tokens += part.tokens.numel();
+  }
+  return report;
+}
+
+StepReport TrainingRun::step_on_cpu() {
+  const std::vector<Batch> batches = parts(steps_done_);
+  StepReport report = begin_report(batches);
+  std::int64_t counted = 0;
+  for (const Batch& batch : batches) {
+    counted += counted_targets(batch);
+  }
   model_.clear_grad();
   for (const Batch& batch : batches) {
     // Each part weighs as much as it has targets, so that the sum is the mean over the whole batch.
     const double share = static_cast<double>(counted_targets(batch)) / static_cast<double>(counted);
     const Variable loss = model_.loss(batch.tokens, batch.targets, batch.lengths);
     report.loss += loss.value().item() * share;
-    report.tokens += batch.tokens.numel();
     if (!std::isfinite(report.loss)) {
-      throw Diverged(
-          fmt::format("the loss became {} at step {}; try a smaller learning rate than {}",
-                      report.loss, steps_done_ + 1, options_.schedule.peak));
+      diverged("loss", report.loss, report.step);
     }
-    loss.backward(Tensor::full({}, share, loss.dtype(), loss.device()));
+    loss.backward(Tensor::full({}, share, loss.dtype()));
   }
   {
     const ProfiledScope scope("optimizer", ProfilePhase::other);
     report.gradient_norm = optimizer_->step(report.learning_rate);
   }
   if (!std::isfinite(report.gradient_norm)) {
-    throw Diverged(
-        fmt::format("the gradient norm became {} at step {}; try a smaller learning rate than {}",
-                    report.gradient_norm, steps_done_ + 1, options_.schedule.peak));
+    diverged("gradient norm", report.gradient_norm, report.step);
   }
-  report.step = ++steps_done_;
+  ++steps_done_;
   return report;
+}
+
+// `due_` becomes this step.
+void TrainingRun::queue_step() {
+  const std::vector<Batch> batches = parts(steps_done_);
+  Due due{begin_report(batches)};
+  on_device_->queue(batches, due.report.learning_rate);
+  due.draws = model_.dropout_position();
+  due_ = due;
+  ++steps_done_;
+}
+
+// The report of `due_`, whose figures are those of the step queued `back` calls ago.
+StepReport TrainingRun::take_report(int back) {
+  const Due due = *std::exchange(due_, std::nullopt);
+  StepReport report = due.report;
+  const StepFigures figures = on_device_->figures(back);
+  report.loss = figures.loss;
+  report.gradient_norm = figures.gradient_norm;
+  const bool finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
+  if (!finite) {
+    // A step behind it has changed nothing either, and is forgotten.
+    on_device_->clear_halt();
+    steps_done_ = report.step - 1;
+    model_.set_dropout_position(due.draws);
+    diverged(std::isfinite(report.loss) ? "gradient norm" : "loss",
+             std::isfinite(report.loss) ? report.gradient_norm : report.loss, report.step);
+  }
+  optimizer_->count(1);
+  return report;
+}
+
+StepReport TrainingRun::step() {
+  if (on_device_ == nullptr) {
+    return step_on_cpu();
+  }
+  (void)finish();
+  queue_step();
+  return take_report(0);
+}
+
+std::optional<StepReport> TrainingRun::advance() {
+  if (on_device_ == nullptr) {
+    return step_on_cpu();
+  }
+  const std::optional<Due> before = due_;
+  queue_step();
+  if (!before) {
+    return std::nullopt;
+  }
+  const std::optional<Due> now = std::exchange(due_, before);
+  const StepReport report = take_report(1);
+  due_ = now;
+  return report;
+}
+
+std::optional<StepReport> TrainingRun::finish() {
+  if (!due_) {
+    return std::nullopt;
+  }
+  return take_report(0);
+}
+
+std::string TrainingRun::how_steps_run() const {
+  if (on_device_ == nullptr) {
+    return "kernel by kernel: the CPU has no graphs";
+  }
+  if (on_device_->used_graph()) {
+    return fmt::format("one graph of {} kernels", on_device_->graph_launches());
+  }
+  return on_device_->why_plain().empty() ? "none yet"
+                                         : "kernel by kernel: " + on_device_->why_plain();
 }
 
 void TrainingRun::save(const std::string& path, const std::string& configuration,
                        const std::vector<Metric>& metrics) const {
+  if (due_) {
+    fail("[TrainingRun] the report of step {} is due; finish() comes before save()", steps_done_);
+  }
   for (const nn::Parameter& parameter : model_.parameters()) {
     const Tensor weight = parameter.variable.value().to(Device::cpu);
     if (!(weight.dtype() == DType::f64 ? all_finite<double>(weight) : all_finite<float>(weight))) {
@@ -153,6 +257,10 @@ void TrainingRun::save(const std::string& path, const std::string& configuration
 nn::TrainingState TrainingRun::load(const std::string& path) {
   const nn::TrainingState state = nn::load_checkpoint(path, model_, optimizer_.get());
   steps_done_ = state.step;
+  due_.reset();  // a step that was queued before belongs to what was replaced
+  if (on_device_ != nullptr) {
+    on_device_->clear_halt();
+  }
   return state;
 }
 

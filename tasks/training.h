@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "nn/optim/optimizer.h"
 #include "nn/optim/schedule.h"
 #include "tasks/data_loader.h"
+#include "tasks/device_step.h"
 #include "tasks/task.h"
 
 namespace basin::tasks {
@@ -22,6 +24,7 @@ struct TrainingOptions {
   std::uint64_t seed = 0;        ///< of weights, data order and dropout
   nn::Schedule schedule;
   nn::OptimizerOptions optimizer;
+  StepGraph graph = StepGraph::automatic;  ///< on other devices than the CPU
 };
 
 struct StepReport {
@@ -57,28 +60,58 @@ Evaluation evaluate(nn::LanguageModel& model, const Task& task, Split split, std
 
 class TrainingRun {
  public:
-  /// Keeps references to task and model. Throws Error unless micro_batch divides batch.
+  /// Keeps references to task and model. Throws Error unless micro_batch divides batch, and with
+  /// StepGraph::on where steps can never be a graph: on the CPU, with micro batches.
   TrainingRun(const Task& task, nn::LanguageModel& model, const TrainingOptions& options);
 
-  /// One optimizer step. Throws Diverged naming the step.
+  /// One optimizer step; waits for it, and for one that was queued before, whose report is dropped.
+  /// Throws Diverged naming the step.
   StepReport step();
+
+  /// The same without waiting for the device: queues a step and returns what is known by then, on
+  /// the CPU the report of this step, elsewhere that of the one before, if it has not been returned
+  /// yet. Throws Diverged if that one did; the step queued behind it has changed no weight and does
+  /// not count.
+  std::optional<StepReport> advance();
+  /// Waits for the report that is still due, if there is one. Throws Diverged. To be called before
+  /// weights are judged or saved.
+  std::optional<StepReport> finish();
+
+  /// "one graph of 57 kernels", or why steps are not, as far as the last step can tell.
+  std::string how_steps_run() const;
+
   std::int64_t steps_done() const { return steps_done_; }
   std::int64_t batches_per_epoch() const { return loader_.batches_per_epoch(); }
 
-  /// See nn/checkpoint.h; save() throws Diverged, and writes nothing, if a weight is not finite:
-  /// one can go on from every checkpoint. After load() the run goes on as if it had never stopped,
-  /// bit for bit.
+  /// See nn/checkpoint.h; save() throws Error if a report is still due (finish()), and Diverged,
+  /// and writes nothing, if a weight is not finite: one can go on from every checkpoint. After
+  /// load() the run goes on as if it had never stopped, bit for bit.
   void save(const std::string& path, const std::string& configuration,
             const std::vector<Metric>& metrics) const;
   nn::TrainingState load(const std::string& path);
 
  private:
+  std::vector<Batch> parts(std::int64_t step);
+  StepReport begin_report(const std::vector<Batch>& parts) const;
+  StepReport step_on_cpu();
+  void queue_step();
+  StepReport take_report(int back);
+  [[noreturn]] void diverged(const char* what, double value, std::int64_t step) const;
+
+  // A step that was queued and whose figures have not been looked at.
+  struct Due {
+    StepReport report;
+    std::uint64_t draws = 0;  // position of the model's draws after it
+  };
+
   const Task& task_;
   nn::LanguageModel& model_;
   TrainingOptions options_;
   DataLoader loader_;
   std::unique_ptr<nn::Optimizer> optimizer_;
   std::int64_t steps_done_ = 0;
+  std::unique_ptr<DeviceStep> on_device_;  // null on the CPU
+  std::optional<Due> due_;
 };
 
 }  // namespace basin::tasks

@@ -29,7 +29,7 @@ class RetrievalObserver {
   RetrievalObserver* previous_;
 };
 
-/// For Retriever.
+/// Whether somebody looks on. For Retriever, and for whoever would otherwise not make the calls.
 bool is_observed();
 void tell_observer(const RetrievalCall& call);
 

@@ -48,9 +48,9 @@ struct Run {
 // Settings that decide how much work is done or written, not what is learned.
 bool tells_runs_apart(const std::string& setting) {
   static const std::set<std::string> others = {
-      "task",          "backbone", "log-every",        "eval-every",       "eval-examples",
-      "test-examples", "threads",  "checkpoint-every", "keep-checkpoints", "data-digest",
-      "device"};
+      "task",          "backbone",  "log-every",        "eval-every",       "eval-examples",
+      "test-examples", "threads",   "checkpoint-every", "keep-checkpoints", "data-digest",
+      "device",        "step-graph"};
   return others.count(setting) == 0;
 }
 
@@ -185,8 +185,8 @@ std::vector<SeedGroup> group_by_seed(const std::vector<Run>& runs) {
     settings.erase("seed");
     auto key = settings;
     // How often a run reports does not change what it learns.
-    for (const char* name :
-         {"threads", "device", "log-every", "eval-every", "eval-examples", "checkpoint-every"}) {
+    for (const char* name : {"threads", "device", "step-graph", "log-every", "eval-every",
+                             "eval-examples", "checkpoint-every"}) {
       key.erase(name);
     }
     const auto [found, fresh] = known.insert({std::move(key), groups.size()});

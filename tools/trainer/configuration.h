@@ -11,6 +11,7 @@
 #include "nn/layers/positions.h"
 #include "nn/optim/optimizer.h"
 #include "nn/optim/schedule.h"
+#include "tasks/device_step.h"
 
 namespace basin::trainer {
 
@@ -69,6 +70,7 @@ struct Configuration {
   std::int64_t keep_checkpoints = 1;    ///< checkpoint.h5 included
   std::int64_t threads = 0;             ///< 0: as many as there are cores
   Device device = best_device();
+  tasks::StepGraph step_graph = tasks::StepGraph::automatic;
 };
 
 /// A value as somebody wrote it, and where: "--width" or "file.ini:3: width".

@@ -100,6 +100,7 @@ tasks::TrainingRun make_training_run(Experiment& experiment) {
   options.micro_batch = c.micro_batch;
   options.seed = c.seed;
   options.schedule = {c.schedule, c.learning_rate, c.warmup, c.steps, c.final_fraction};
+  options.graph = c.step_graph;
   options.optimizer.kind = c.optimizer;
   options.optimizer.momentum = c.momentum;
   options.optimizer.nesterov = c.nesterov;

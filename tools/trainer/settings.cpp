@@ -326,6 +326,13 @@ std::vector<Setting> other_settings() {
           "how many: checkpoint.h5 and those before it, checkpoint_STEP.h5; best.h5 is kept, too"),
       threads_setting(),
       device_setting(),
+      choice<tasks::StepGraph>(
+          "Run", "step-graph", &C::step_graph,
+          {{"auto", tasks::StepGraph::automatic},
+           {"on", tasks::StepGraph::on},
+           {"off", tasks::StepGraph::off}},
+          "steps on cuda and simt are captured once and started as one graph: auto, where they can "
+          "be; on, or it is an error; off. The results are the same"),
   };
 }
 

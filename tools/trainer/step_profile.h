@@ -24,6 +24,9 @@ class StepProfile {
   /// `step`: the number of the step that ended. Whether it was the last one to time.
   bool end_step(std::int64_t step);
 
+  /// Whether the step between begin_step() and end_step() is being timed.
+  bool is_timing() const { return profiler_.has_value() && !pause_.has_value(); }
+
   /// Writes profile.txt and profile.json of the steps timed so far and forgets them. Does nothing
   /// and returns false if there are none. Throws FileError.
   bool write(const RunFolder& folder, std::int64_t total_steps);

@@ -51,6 +51,7 @@ void write_summary(const std::string& path, const Summary& s) {
       {"seconds", s.seconds},
       {"tokens_per_second", s.tokens_per_second},
       {"peak_memory_bytes", s.peak_memory_bytes},
+      {"steps_run", s.steps_run},
       {"configuration", s.configuration},
   };
   // Paths need not be UTF-8, JSON must be.
@@ -85,6 +86,7 @@ Summary read_summary(const std::string& path) {
     json.at("seconds").get_to(s.seconds);
     json.at("tokens_per_second").get_to(s.tokens_per_second);
     json.at("peak_memory_bytes").get_to(s.peak_memory_bytes);
+    s.steps_run = json.value("steps_run", "");
     json.at("configuration").get_to(s.configuration);
     if (s.metrics.empty()) {
       throw FileError(fmt::format("{} is not the summary of a run: it has no metrics", path));

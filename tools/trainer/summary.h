@@ -36,6 +36,7 @@ struct Summary {
   double seconds = 0.0;
   double tokens_per_second = 0.0;  ///< while training
   std::uint64_t peak_memory_bytes = 0;
+  std::string steps_run;  ///< see TrainingRun::how_steps_run; empty in files of older versions
   std::map<std::string, std::string> configuration;
 };
 

@@ -75,13 +75,15 @@ Configuration resumed_configuration(const RunFolder& folder, const GivenValues& 
     const Setting& setting = *find_setting(name);
     setting.read(wanted, value.text, value.origin);
     keep_path(wanted, name);
-    if (name != "threads" && name != "device" && setting.write(wanted) != setting.write(stored)) {
+    if (name != "threads" && name != "device" && name != "step-graph" &&
+        setting.write(wanted) != setting.write(stored)) {
       wrong_usage("{} {} cannot be changed by --resume: the run in {} has {}", value.origin,
                   value.text, folder.path(), setting.write(stored));
     }
   }
   stored.threads = wanted.threads;
   stored.device = wanted.device;
+  stored.step_graph = wanted.step_graph;
   return stored;
 }
 
@@ -117,7 +119,7 @@ void print_header(const Experiment& experiment, const RunFolder& folder) {
   fmt::print("task       {}: length {}, vocabulary {}, {} training examples\n", c.task, c.length,
              task.vocabulary(), examples);
   fmt::print("backbone   {}\n", model_text(experiment));
-  fmt::print("device     {}, {} threads, {}\n", name_of(Device::cpu), threads(), name_of(c.dtype));
+  fmt::print("device     {}, {} threads, {}\n", name_of(c.device), threads(), name_of(c.dtype));
   fmt::print("training   {} steps of {} examples, {:.2f} epochs, learning rate {}, seed {}\n",
              c.steps, c.batch,
              static_cast<double>(c.steps) / static_cast<double>(examples / c.batch),
@@ -138,7 +140,10 @@ std::int64_t profile_steps(const Arguments& arguments) {
   return read_whole(arguments.value_or("profile-steps", "10"), 1, kMost, "--profile-steps");
 }
 
-void check_profile(const Configuration& c, const SessionOptions& options) {
+void check_session(const Configuration& c, const SessionOptions& options) {
+  if (options.anomaly && c.step_graph == tasks::StepGraph::on) {
+    wrong_usage("--anomaly looks at every result of a step, which --step-graph on makes one graph");
+  }
   if (options.profile_steps > 0 && c.steps <= StepProfile::kWarmUp) {
     wrong_usage("--profile needs more than {} steps, which warm up; --steps is {}",
                 StepProfile::kWarmUp, c.steps);
@@ -218,7 +223,7 @@ void train_command(const std::vector<std::string>& words) {
   std::error_code ignored;
   if (!resume) {
     experiment = make_trainable(make_configuration(arguments.settings()), options.quiet);
-    check_profile(experiment.configuration, options);
+    check_session(experiment.configuration, options);
     if (arguments.has("graph")) {
       graph = graph_text(experiment);
     }
@@ -258,6 +263,9 @@ void train_command(const std::vector<std::string>& words) {
   const std::string no_plot = report::run_gnuplot(folder.path(), run_files::kCurveScript);
   if (!options.quiet) {
     print_result(summary);
+    if (experiment.configuration.device != Device::cpu) {
+      fmt::print("steps ran as {}\n", summary.steps_run);
+    }
     if (!no_plot.empty()) {
       fmt::print("no {}: {}; the data are in {}, the script is {}\n", run_files::kCurve, no_plot,
                  run_files::kMetricsCsv, run_files::kCurveScript);

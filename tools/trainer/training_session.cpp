@@ -91,7 +91,10 @@ double TrainingSession::seconds() const {
 }
 
 bool TrainingSession::is_due(std::int64_t interval) const {
-  const std::int64_t step = training_.steps_done();
+  return is_due_at(training_.steps_done(), interval);
+}
+
+bool TrainingSession::is_due_at(std::int64_t step, std::int64_t interval) const {
   return step == configuration_.steps || (interval > 0 && step % interval == 0);
 }
 
@@ -128,6 +131,7 @@ void TrainingSession::stop_if_interrupted() {
   if (!interrupt_.requested()) {
     return;
   }
+  settle();  // the wish may have come since
   if (checkpoints_.step() != training_.steps_done()) {
     save();
   }
@@ -179,23 +183,54 @@ void TrainingSession::validate_if_due() {
   }
 }
 
+// On a device the report is that of the step before, so that the next step is queued before anybody
+// waits for this one.
 void TrainingSession::train_one_step() {
   profile_.begin_step();
-  const Clock::time_point before = Clock::now();
-  const tasks::StepReport report = training_.step();
-  const double took = std::max(1e-9, std::chrono::duration<double>(Clock::now() - before).count());
-  if (profile_.end_step(report.step)) {
-    write_profile();
+  const bool waits = profile_.is_timing();
+  if (waits) {
+    settle();
   }
-  epoch_ = report.epoch;
-  for (std::int64_t* tokens : {&tokens_, &interval_tokens_}) {
-    *tokens += report.tokens;
+  const Clock::time_point before = Clock::now();
+  const std::optional<tasks::StepReport> report = waits ? training_.step() : training_.advance();
+  const double took = std::max(1e-9, std::chrono::duration<double>(Clock::now() - before).count());
+  if (profile_.end_step(training_.steps_done())) {
+    write_profile();
   }
   for (double* spent : {&training_seconds_, &interval_seconds_}) {
     *spent += took;
   }
+  if (report) {
+    take(*report);
+  }
+}
+
+void TrainingSession::settle() {
+  const Clock::time_point before = Clock::now();
+  const std::optional<tasks::StepReport> report = training_.finish();
+  if (!report) {
+    return;
+  }
+  const double took = std::chrono::duration<double>(Clock::now() - before).count();
+  for (double* spent : {&training_seconds_, &interval_seconds_}) {
+    *spent += took;
+  }
+  take(*report);
+}
+
+// Whether something is about to happen that needs the figures of all steps so far.
+bool TrainingSession::must_settle() const {
+  return is_due(configuration_.eval_every) || is_due(configuration_.checkpoint_every) ||
+         interrupt_.requested();
+}
+
+void TrainingSession::take(const tasks::StepReport& report) {
+  epoch_ = report.epoch;
+  for (std::int64_t* tokens : {&tokens_, &interval_tokens_}) {
+    *tokens += report.tokens;
+  }
   progress_.step(report, static_cast<double>(tokens_) / training_seconds_);
-  if (!is_due(configuration_.log_every)) {
+  if (!is_due_at(report.step, configuration_.log_every)) {
     return;
   }
   MetricsRow row;
@@ -237,6 +272,9 @@ Summary TrainingSession::run() {
 
 Summary TrainingSession::run_to_the_end() {
   while (true) {
+    if (must_settle()) {
+      settle();
+    }
     validate_if_due();
     save_if_due();
     save_best_if_due();
@@ -297,6 +335,7 @@ Summary TrainingSession::summarise() const {
   s.best_value = best->metrics.front().value;
   s.seconds = test->seconds;
   s.tokens_per_second = mean_tokens_per_second(log_.rows());
+  s.steps_run = training_.how_steps_run();
   s.peak_memory_bytes = allocator_of(configuration_.device)->stats().peak;
   s.configuration = to_map(configuration_);
   return s;

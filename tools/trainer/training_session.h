@@ -37,6 +37,10 @@ class TrainingSession {
 
   Summary run_to_the_end();
   void train_one_step();
+  /// Waits for the report of the last step, if it is still due.
+  void settle();
+  void take(const tasks::StepReport& report);
+  bool must_settle() const;
   void validate_if_due();
   void save_if_due();
   void save_best_if_due();
@@ -49,6 +53,7 @@ class TrainingSession {
   std::optional<BestTest> test_best();
   std::string last_good_checkpoint() const;
   bool is_due(std::int64_t interval) const;
+  bool is_due_at(std::int64_t step, std::int64_t interval) const;
   double seconds() const;
   Summary summarise() const;
 
