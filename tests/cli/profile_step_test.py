@@ -86,6 +86,26 @@ class Step(OnRequestCase):
         self.assertIn("linear_cross_entropy", text)
         self.assertIn("tokens/s", text)
 
+    def test_on_the_executor_a_step_is_one_graph(self):
+        words = ["--backbone", "attention", "--device", "simt", "--layers", "1", "--rounds", "2"]
+        graph, = self.steps(*words)["rows"]
+        plain, = self.steps(*words, "--step-graph", "off")["rows"]
+        self.assertEqual(graph["run_as"], "one graph")
+        self.assertEqual(plain["run_as"], "kernel by kernel: graphs are switched off")
+        self.assertEqual(graph["kernels"], plain["kernels"])
+        self.assertGreater(plain["kernels"], 50)
+        self.assertEqual(plain["starts"], plain["kernels"])
+        self.assertEqual(graph["starts"], 2)  # the learning rate, and the graph
+        for key in ("first_loss", "second_loss", "last_loss"):
+            self.assertEqual(graph[key], plain[key])
+        text = self.succeed("step", *words, *SMALL)
+        self.assertRegex(text, r"kernels +starts")
+        self.assertRegex(text, rf" {graph['kernels']} +2 ")
+        here, = self.steps("--backbone", "attention", "--rounds", "2")["rows"]
+        self.assertEqual((here["kernels"], here["starts"]), (0, 0))
+        self.fails(2, ["--step-graph", "no graphs"], "step", *SMALL, "--step-graph", "on")
+        self.fails(2, "--step-graph", "step", *SMALL, "--step-graph", "yes")
+
     def test_on_request_with_arrays(self):
         ready, answers = self.rounds(["step", "--backbone", "lstm", *SMALL, "--arrays", "made/in"])
         self.assertEqual(ready["backbone"], "lstm")

@@ -43,9 +43,12 @@ Syntax syntax() {
   return {
       "profile_kernels step",
       "Measures whole training steps of a language model on random tokens: forward pass, loss,\n"
-      "backward pass, clipping, AdamW. One step before the first round warms caches up. "
-      "'allocated'\n"
-      "is the most that tensors held at once, 'resident' the most the process ever held.",
+      "backward pass, clipping, AdamW. One step before the first round warms caches up; on a "
+      "device\n"
+      "three do, in which the step becomes a graph. 'allocated' is the most that tensors held at\n"
+      "once, 'resident' the most the process ever held. On a device 'kernels' are those of a "
+      "step,\n"
+      "'starts' how often the program had to start something for them.",
       {{"backbone", "NAME",
         fmt::format("{}, or all [attention]", fmt::join(backbone_names(), ", "))},
        {"layers", "N", "blocks [2]"},
@@ -56,6 +59,8 @@ Syntax syntax() {
        {"vocabulary", "N", "different tokens [50257]"},
        precision_option(),
        {"rounds", "N", "steps that are timed, at least 2 [5]"},
+       {"step-graph", "MODE",
+        "auto: on a device a step is one graph where it can be; on, or it is an error; off [auto]"},
        {"operations", "", "tell what the operations of one more step took"},
        on_request_option(),
        {"arrays", "FOLDER", "write initial weights, tokens and targets as .npy (one backbone)"},
@@ -73,6 +78,7 @@ struct Plan {
   nn::BackboneOptions backbone;
   std::int64_t batch = 0, rounds = 0;
   bool operations = false;
+  tasks::StepGraph graph = tasks::StepGraph::automatic;
 
   std::string sizes() const {
     return fmt::format("layers={} width={} heads={} batch={} length={} vocabulary={}{}",
@@ -114,6 +120,13 @@ Plan plan_of(const Options& options) {
     }
   }
   plan.device = set_up_device(options);
+  using tasks::StepGraph;
+  constexpr StepGraph kGraphs[] = {StepGraph::automatic, StepGraph::on, StepGraph::off};
+  plan.graph = kGraphs[trainer::read_choice(options.value_or("step-graph", "auto"),
+                                            {"auto", "on", "off"}, "--step-graph")];
+  if (plan.graph == StepGraph::on && plan.device == Device::cpu) {
+    wrong_usage("--step-graph on is for the devices cuda and simt; the CPU has no graphs");
+  }
   return plan;
 }
 
@@ -146,26 +159,37 @@ class Contestant {
     allocator_of(plan.device)->release_cache();
     nn::BackboneOptions backbone = plan.backbone;
     backbone.kind = kind;
-    step_.emplace(backbone, plan.batch, plan.device);
+    step_.emplace(backbone, plan.batch, plan.device, plan.graph);
     if (!arrays.empty()) {
       step_->write_arrays(arrays);
     }
     (void)step_->run();
-    first_loss_ = step_->loss();
+    losses_ = {step_->loss()};
+    for (std::int64_t n = 1; n < step_->warm_up_steps(); ++n) {
+      (void)step_->run();
+      losses_.push_back(step_->loss());
+    }
     allocator_of(plan.device)->reset_peak();
   }
 
   Json description() const {
-    return {{"backbone", kind_},
-            {"sizes", plan_.sizes()},
-            {"parameters", step_->parameter_count()},
-            {"first_loss", first_loss_}};
+    Json result = {{"backbone", kind_},
+                   {"sizes", plan_.sizes()},
+                   {"parameters", step_->parameter_count()},
+                   {"first_loss", losses_.front()}};
+    if (losses_.size() > 1) {
+      result["second_loss"] = losses_[1];  // otherwise it is that of the first round
+    }
+    return result;
   }
 
   Json round() {
     const double seconds = step_->run();
     return {{"seconds", seconds},
             {"loss", step_->loss()},
+            {"kernels", step_->kernels()},
+            {"starts", step_->starts()},
+            {"run_as", step_->how()},
             {"peak_allocated_bytes", allocator_of(plan_.device)->stats().peak},
             {"peak_resident_bytes", origin::peak_resident_bytes()}};
   }
@@ -185,6 +209,9 @@ class Contestant {
     }
     Json row = description();
     row["last_loss"] = last["loss"];
+    for (const char* name : {"kernels", "starts", "run_as"}) {
+      row[name] = last[name];
+    }
     row["seconds"] = spread_json(spread_of(seconds));
     row["self_ratio"] = spread_json(spread_of(selves));
     row["peak_allocated_bytes"] = last["peak_allocated_bytes"];
@@ -203,7 +230,7 @@ class Contestant {
   std::string kind_;
   const Plan& plan_;
   std::optional<TrainingStep> step_;
-  double first_loss_ = 0;
+  std::vector<double> losses_;  // of the steps that warmed up
 };
 
 report::Table table_of(const Json& rows, std::int64_t tokens) {
@@ -215,10 +242,17 @@ report::Table table_of(const Json& rows, std::int64_t tokens) {
                        {"tokens/s", Align::right},
                        {"allocated MB", Align::right},
                        {"resident MB", Align::right},
+                       {"kernels", Align::right},
+                       {"starts", Align::right},
                        {"first loss", Align::right}});
   for (const Json& row : rows) {
     const auto ms = [&](const char* which) {
       return fmt::format("{:.4g}", 1e3 * row["seconds"][which].get<double>());
+    };
+    // The CPU's kernels are function calls, which nobody counts.
+    const auto count = [&](const char* which) {
+      const auto number = row[which].get<std::int64_t>();
+      return number == 0 ? std::string("-") : fmt::format("{}", number);
     };
     const auto mega = [&](const char* which) {
       return fmt::format("{:.0f}", row[which].get<double>() / 1e6);
@@ -228,8 +262,8 @@ report::Table table_of(const Json& rows, std::int64_t tokens) {
                ms("p90"),
                fmt::format("{:.0f}",
                            static_cast<double>(tokens) / row["seconds"]["median"].get<double>()),
-               mega("peak_allocated_bytes"), mega("peak_resident_bytes"),
-               fmt::format("{:.4f}", row["first_loss"].get<double>())});
+               mega("peak_allocated_bytes"), mega("peak_resident_bytes"), count("kernels"),
+               count("starts"), fmt::format("{:.4f}", row["first_loss"].get<double>())});
   }
   return table;
 }

@@ -41,22 +41,30 @@ void make_folder(const std::string& folder) {
   }
 }
 
-TrainingStep::TrainingStep(const nn::BackboneOptions& options, std::int64_t batch, Device device)
+TrainingStep::TrainingStep(const nn::BackboneOptions& options, std::int64_t batch, Device device,
+                           tasks::StepGraph graph)
     : model_(options, 1),
       device_(device),
-      tokens_(random_ids({batch, options.max_length}, options.vocabulary, 0)),
-      targets_(random_ids({batch, options.max_length}, options.vocabulary, 1)) {
+      batch_{random_ids({batch, options.max_length}, options.vocabulary, 0),
+             random_ids({batch, options.max_length}, options.vocabulary, 1), Tensor()} {
   model_.to(device);
   optimizer_ = nn::make_optimizer(model_.parameters(), optimizer_options());
+  if (device != Device::cpu) {
+    on_device_ = std::make_unique<tasks::DeviceStep>(model_, *optimizer_, graph);
+  }
 }
 
 double TrainingStep::run() {
+  const std::int64_t launches_before = launches(device_);
   const double begin = seconds_now();
-  model_.clear_grad();
-  const Variable loss = model_.loss(tokens_, targets_);
-  loss_ = loss.value().item();
-  loss.backward();
-  {
+  if (on_device_ != nullptr) {
+    on_device_->queue({batch_}, kLearningRate);
+    loss_ = on_device_->figures().loss;  // which come after the update
+  } else {
+    model_.clear_grad();
+    const Variable loss = model_.loss(batch_.tokens, batch_.targets);
+    loss_ = loss.value().item();
+    loss.backward();
     const ProfiledScope scope("optimizer", ProfilePhase::other);
     (void)optimizer_->step(kLearningRate);
   }
@@ -65,7 +73,22 @@ double TrainingStep::run() {
   if (!std::isfinite(loss_)) {
     fail("the loss became {}", loss_);
   }
+  const std::int64_t counted = launches(device_) - launches_before;
+  kernels_ = starts_ = counted;
+  if (on_device_ != nullptr && on_device_->used_graph()) {
+    // A GPU starts the kernels of a graph without us; the executor counts each of them.
+    const std::int64_t inside = on_device_->graph_launches();
+    kernels_ = device_ == Device::cuda ? counted - 1 + inside : counted;
+    starts_ = kernels_ - inside + 1;
+  }
   return seconds;
+}
+
+std::string TrainingStep::how() const {
+  if (on_device_ == nullptr) {
+    return "kernel by kernel";
+  }
+  return on_device_->used_graph() ? "one graph" : "kernel by kernel: " + on_device_->why_plain();
 }
 
 void TrainingStep::write_arrays(const std::string& folder) const {
@@ -73,8 +96,8 @@ void TrainingStep::write_arrays(const std::string& folder) const {
   for (const nn::Parameter& parameter : model_.parameters()) {
     write_npy(folder + "/" + parameter.name + ".npy", parameter.variable.value());
   }
-  write_npy(folder + "/tokens.npy", tokens_);
-  write_npy(folder + "/targets.npy", targets_);
+  write_npy(folder + "/tokens.npy", batch_.tokens);
+  write_npy(folder + "/targets.npy", batch_.targets);
 }
 
 }  // namespace basin::profile_kernels

@@ -7,6 +7,7 @@
 
 #include "nn/language_model.h"
 #include "nn/optim/optimizer.h"
+#include "tasks/device_step.h"
 
 namespace basin::profile_kernels {
 
@@ -15,14 +16,25 @@ namespace basin::profile_kernels {
 /// work.
 class TrainingStep {
  public:
-  /// Sequences have options.max_length tokens. Throws Error for options that
-  /// cannot be.
-  TrainingStep(const nn::BackboneOptions& options, std::int64_t batch, Device device);
+  /// Sequences have options.max_length tokens. On other devices than the CPU steps become a graph
+  /// where `graph` wants it. Throws Error for options that cannot be.
+  TrainingStep(const nn::BackboneOptions& options, std::int64_t batch, Device device,
+               tasks::StepGraph graph);
 
-  /// Seconds of one step. Throws Error if the loss is not finite.
+  /// Seconds of one step, the transfer of its tokens included. Throws Error if the loss is not
+  /// finite.
   double run();
+  /// Steps before times mean anything: caches and, where there will be one, the graph.
+  std::int64_t warm_up_steps() const { return on_device_ == nullptr ? 1 : 3; }
   /// Before the update of the last step, in nats.
   double loss() const { return loss_; }
+
+  /// Of the last step; 0 on the CPU. Kernels that ran, those of libraries included, and what the
+  /// program had to start for it: kernels one by one, or a graph as a whole.
+  std::int64_t kernels() const { return kernels_; }
+  std::int64_t starts() const { return starts_; }
+  /// "one graph", or why not.
+  std::string how() const;
 
   std::int64_t parameter_count() const { return model_.parameter_count(); }
   /// Writes weights as "<name>.npy", and "tokens.npy" and "targets.npy" (batch, length), into a
@@ -33,8 +45,10 @@ class TrainingStep {
   nn::LanguageModel model_;
   Device device_;
   std::unique_ptr<nn::Optimizer> optimizer_;
-  Tensor tokens_, targets_;
+  tasks::Batch batch_;
+  std::unique_ptr<tasks::DeviceStep> on_device_;  // null on the CPU
   double loss_ = 0;
+  std::int64_t kernels_ = 0, starts_ = 0;
 };
 
 /// i64, uniform in [0, bound), the same for the same stream.
