@@ -146,6 +146,7 @@ TEST(KernelTable, HoldsEveryFamily) {
                            "cross_entropy_forward",
                            "dense_memory_energy",
                            "dense_memory_recall",
+                           "derive_key",
                            "dropout",
                            "embedding_backward",
                            "embedding_forward",
