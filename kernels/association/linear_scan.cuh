@@ -171,15 +171,17 @@ class LinearState {
       const int d = first + tile_y() * kHigh;
       T sums[kHigh][Tile::kOut] = {};
       for (int j = 0; j < Tile::kRows; ++j) {
-        const Pack<T, kHigh> left = pack_at<kHigh>(b + j * kRowOf<T, kWidth> + d);
+        T left[kHigh];
+        read_run(b + j * kRowOf<T, kWidth> + d, left);
         BASIN_UNROLL
         for (int g = 0; g < kRuns<Tile::kSlice>; ++g) {
-          const Pack<T, run> right = pack_at<run>(w + j * row + (g * kAcross + tile_x()) * run);
+          T right[run];
+          read_run(w + j * row + (g * kAcross + tile_x()) * run, right);
           BASIN_UNROLL
           for (int r = 0; r < kHigh; ++r) {
             BASIN_UNROLL
             for (int c = 0; c < run; ++c) {
-              sums[r][g * run + c] += left.v[r] * right.v[c];
+              sums[r][g * run + c] += left[r] * right[c];
             }
           }
         }
@@ -365,18 +367,23 @@ BASIN_KERNEL void linear_rows_kernel(LinearPass p, LinearCut cut, const T* state
         continue;
       }
       const bool sees = head.sees(i);
+      constexpr int run = kRun<Tile::kSlice>;
       BASIN_UNROLL
-      for (int at = 0; at < Tile::kOut; ++at) {
-        const std::int64_t e = slice + column_of<Tile::kSlice>(at);
-        if (e >= p.width) {
-          continue;
-        }
-        T number = sees ? sums[r][at] / n : T(0);
+      for (int first = 0; first < Tile::kOut; first += run) {
+        const std::int64_t e = slice + column_of<Tile::kSlice>(first);
+        T numbers[run];
+        T old[run] = {};
         if (sees && x != nullptr) {
-          const T old = x[i * p.x.row_stride + e];
-          number *= old > T(0) ? T(1) : exp_of(old);
+          load_run(x + i * p.x.row_stride + e, p.width - e, old);
         }
-        y[i * p.y.row_stride + e] = number;
+        BASIN_UNROLL
+        for (int c = 0; c < run; ++c) {
+          numbers[c] = sees ? sums[r][first + c] / n : T(0);
+          if (x != nullptr) {
+            numbers[c] *= old[c] > T(0) ? T(1) : exp_of(old[c]);
+          }
+        }
+        store_run(y + i * p.y.row_stride + e, p.width - e, numbers);
       }
       if (p.written_n != nullptr && slice == 0 && tile_x() == 0) {
         static_cast<T*>(p.written_n)[head.at * p.L + i] = sees ? n : static_cast<T>(p.eps);

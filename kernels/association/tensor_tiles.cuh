@@ -97,10 +97,10 @@ BASIN_DEVICE bool all_finite(const BFloat16* tile) {
   bool finite = true;
   for (int at = lane_of_warp(); at < kRows * kChunks; at += kWarpSize) {
     const Pack<BFloat16, 8> numbers =
-        pack_at<8>(tile + at / kChunks * kRowOf<BFloat16, kWidth> + at % kChunks * 8);
+        load_pack<8>(tile + at / kChunks * kRowOf<BFloat16, kWidth> + at % kChunks * 8);
     BASIN_UNROLL
     for (int i = 0; i < 8; ++i) {
-      finite = finite && is_finite(numbers.v[i]);
+      finite = finite && is_finite(numbers.at[i]);
     }
   }
   return __any_sync(kAllLanes, finite ? 0 : 1) == 0;
@@ -157,10 +157,9 @@ BASIN_DEVICE void write_rows(const float (&sums)[kOut / 8][4], const float (&sca
     BASIN_UNROLL
     for (int r = 0; r < 2; ++r) {
       Pack<BFloat16, 2> pair;
-      pair.v[0] = to_bfloat16(sums[n][2 * r] * scale[r]);
-      pair.v[1] = to_bfloat16(sums[n][2 * r + 1] * scale[r]);
-      *reinterpret_cast<Pack<BFloat16, 2>*>(stage + (lane / 4 + 8 * r) * kRow + n * 8 +
-                                            column_of_lane()) = pair;
+      pair.at[0] = to_bfloat16(sums[n][2 * r] * scale[r]);
+      pair.at[1] = to_bfloat16(sums[n][2 * r + 1] * scale[r]);
+      store_pack<2>(stage + (lane / 4 + 8 * r) * kRow + n * 8 + column_of_lane(), pair);
     }
   }
   __syncwarp();
@@ -171,7 +170,7 @@ BASIN_DEVICE void write_rows(const float (&sums)[kOut / 8][4], const float (&sca
     const BFloat16* const from = stage + row * kRow + column;
     BFloat16* const target = to + row * row_stride + column;
     if (row < rows && wide && column + 8 <= width) {
-      *reinterpret_cast<Pack<BFloat16, 8>*>(target) = pack_at<8>(from);
+      store_pack<8>(target, load_pack<8>(from));
     } else if (row < rows) {
       for (int i = 0; i < 8 && column + i < width; ++i) {
         target[i] = from[i];

@@ -8,6 +8,7 @@
 
 #include "kernels/association/heads.h"
 #include "kernels/common/device.h"
+#include "kernels/common/pack.cuh"
 #include "kernels/common/ptx.cuh"
 
 namespace basin::kernels {
@@ -21,15 +22,59 @@ constexpr int kDown = 8;     // and along y
 BASIN_DEVICE inline int tile_x() { return static_cast<int>(threadIdx.x) % kAcross; }
 BASIN_DEVICE inline int tile_y() { return static_cast<int>(threadIdx.x) / kAcross; }
 
-/// N numbers that are read or written at once.
+// A run of N neighbours moves by packs of at most 16 bytes.
 template <class T, int N>
-struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
-  T v[N];
-};
+constexpr int kPackOfRun = N < pack_width(sizeof(T)) ? N : pack_width(sizeof(T));
+
+/// from[0 ... N - 1], which lie at a multiple of a pack.
+template <int N, class T>
+BASIN_DEVICE inline void read_run(const T* from, T (&numbers)[N]) {
+  constexpr int kWidth = kPackOfRun<T, N>;
+  BASIN_UNROLL
+  for (int first = 0; first < N; first += kWidth) {
+    const Pack<T, kWidth> values = load_pack<kWidth>(from + first);
+    BASIN_UNROLL
+    for (int e = 0; e < kWidth; ++e) {
+      numbers[first + e] = values.at[e];
+    }
+  }
+}
+
+// Of the next two, the first `there` of the N numbers exist. By packs where all do and lie so: one
+// by one, each of the N accesses of a warp would touch every sector that they share.
+template <int N, class T>
+BASIN_DEVICE void load_run(const T* from, std::int64_t there, T (&numbers)[N]) {
+  if (there >= N && all_at_packs<kPackOfRun<T, N>>(from)) {
+    read_run(from, numbers);
+    return;
+  }
+  BASIN_UNROLL
+  for (int e = 0; e < N; ++e) {
+    numbers[e] = e < there ? from[e] : T(0);
+  }
+}
 
 template <int N, class T>
-BASIN_DEVICE inline const Pack<T, N>& pack_at(const T* from) {
-  return *reinterpret_cast<const Pack<T, N>*>(from);
+BASIN_DEVICE void store_run(T* to, std::int64_t there, const T (&numbers)[N]) {
+  constexpr int kWidth = kPackOfRun<T, N>;
+  if (there >= N && all_at_packs<kWidth>(to)) {
+    BASIN_UNROLL
+    for (int first = 0; first < N; first += kWidth) {
+      Pack<T, kWidth> values;
+      BASIN_UNROLL
+      for (int e = 0; e < kWidth; ++e) {
+        values.at[e] = numbers[first + e];
+      }
+      store_pack<kWidth>(to + first, values);
+    }
+    return;
+  }
+  BASIN_UNROLL
+  for (int e = 0; e < N; ++e) {
+    if (e < there) {
+      to[e] = numbers[e];
+    }
+  }
 }
 
 /// Numbers from one row of a tile to the next: 16 bytes more than it has, so that 16-byte reads
@@ -59,11 +104,11 @@ inline bool copies_wide(const HeadView& view, std::size_t size) {
          fits(view.head_stride) && fits(view.row_stride);
 }
 
-/// Rows begin, begin + 1, ... of `from` into a tile of kRows rows, with zeros behind `width` and
-/// from row `end` on, which is not read. With `wide` they come in the background: commit and wait.
-template <int kRows, int kWidth, class T>
-BASIN_DEVICE void load_tile(T* tile, const T* from, std::int64_t row_stride, std::int64_t begin,
-                            std::int64_t end, int width, bool wide) {
+/// Row `number_of(n)` of `from` into row n of a tile of kRows rows, with zeros behind `width` and
+/// where the number is below 0. With `wide` they come in the background: commit and wait.
+template <int kRows, int kWidth, class T, class F>
+BASIN_DEVICE void load_rows(T* tile, const T* from, std::int64_t row_stride, F&& number_of,
+                            int width, bool wide) {
   const int thread = static_cast<int>(threadIdx.x);
   if (wide) {
     constexpr int kChunk = 16 / static_cast<int>(sizeof(T));
@@ -71,9 +116,10 @@ BASIN_DEVICE void load_tile(T* tile, const T* from, std::int64_t row_stride, std
     for (int at = thread; at < kRows * kChunks; at += kTileThreads) {
       const int row = at / kChunks;
       const int column = at % kChunks * kChunk;
-      int valid = begin + row < end ? width - column : 0;
+      const std::int64_t number = number_of(row);
+      int valid = number < 0 ? 0 : width - column;
       valid = valid < 0 ? 0 : (valid > kChunk ? kChunk : valid);
-      const T* const source = valid > 0 ? from + (begin + row) * row_stride + column : from;
+      const T* const source = valid > 0 ? from + number * row_stride + column : from;
       copy_async<16>(tile + row * kRowOf<T, kWidth> + column, source,
                      valid * static_cast<int>(sizeof(T)));
     }
@@ -82,10 +128,19 @@ BASIN_DEVICE void load_tile(T* tile, const T* from, std::int64_t row_stride, std
   for (int at = thread; at < kRows * kWidth; at += kTileThreads) {
     const int row = at / kWidth;
     const int column = at % kWidth;
-    const bool there = begin + row < end && column < width;
-    tile[row * kRowOf<T, kWidth> + column] =
-        there ? from[(begin + row) * row_stride + column] : T{};
+    const std::int64_t number = number_of(row);
+    const bool there = number >= 0 && column < width;
+    tile[row * kRowOf<T, kWidth> + column] = there ? from[number * row_stride + column] : T{};
   }
+}
+
+/// The same for rows begin, begin + 1, ..., of which those from `end` on are not read.
+template <int kRows, int kWidth, class T>
+BASIN_DEVICE void load_tile(T* tile, const T* from, std::int64_t row_stride, std::int64_t begin,
+                            std::int64_t end, int width, bool wide) {
+  load_rows<kRows, kWidth>(
+      tile, from, row_stride,
+      [&](int row) { return begin + row < end ? begin + row : std::int64_t{-1}; }, width, wide);
 }
 
 /// sums[r][c] += rows[y + 8 r] . columns[x + 16 c], over the kWidth numbers of a row.
@@ -96,19 +151,20 @@ BASIN_DEVICE void inner_products(const T* rows, const T* columns, T (&sums)[kR][
   const T* const left = rows + tile_y() * row;
   const T* const right = columns + tile_x() * row;
   for (int d = 0; d < kWidth; d += kStep) {
-    Pack<T, kStep> a[kR];
+    T a[kR][kStep];
     BASIN_UNROLL
     for (int r = 0; r < kR; ++r) {
-      a[r] = pack_at<kStep>(left + r * kDown * row + d);
+      read_run(left + r * kDown * row + d, a[r]);
     }
     BASIN_UNROLL
     for (int c = 0; c < kC; ++c) {
-      const Pack<T, kStep> b = pack_at<kStep>(right + c * kAcross * row + d);
+      T b[kStep];
+      read_run(right + c * kAcross * row + d, b);
       BASIN_UNROLL
       for (int r = 0; r < kR; ++r) {
         BASIN_UNROLL
         for (int i = 0; i < kStep; ++i) {
-          sums[r][c] += a[r].v[i] * b.v[i];
+          sums[r][c] += a[r][i] * b[i];
         }
       }
     }
@@ -145,23 +201,23 @@ BASIN_DEVICE void add_product(const T* weights, const T* values, T (&sums)[kR][k
   const T* const left = weights + tile_y() * kRowOf<T, kInner>;
   const T* const right = values + tile_x() * run;
   for (int first = 0; first < kInner; first += kStep) {
-    Pack<T, kStep> a[kR];
+    T a[kR][kStep];
     BASIN_UNROLL
     for (int r = 0; r < kR; ++r) {
-      a[r] = pack_at<kStep>(left + r * kDown * kRowOf<T, kInner> + first);
+      read_run(left + r * kDown * kRowOf<T, kInner> + first, a[r]);
     }
     BASIN_UNROLL
     for (int i = 0; i < kStep; ++i) {
       BASIN_UNROLL
       for (int g = 0; g < kRuns<kWidth>; ++g) {
-        const Pack<T, run> b =
-            pack_at<run>(right + (first + i) * kRowOf<T, kWidth> + g * kAcross * run);
+        T b[run];
+        read_run(right + (first + i) * kRowOf<T, kWidth> + g * kAcross * run, b);
         BASIN_UNROLL
         for (int r = 0; r < kR; ++r) {
           BASIN_UNROLL
           for (int c = 0; c < run; ++c) {
             T& sum = sums[r][g * run + c];
-            sum = Hidden::hides(a[r].v[i]) ? sum : sum + a[r].v[i] * b.v[c];
+            sum = Hidden::hides(a[r][i]) ? sum : sum + a[r][i] * b[c];
           }
         }
       }
