@@ -10,6 +10,9 @@ namespace basin::kernels {
 
 namespace {
 
+/// Whose results a block computes: it has rows of that side and passes over the other.
+enum class Side : std::uint8_t { queries, keys };
+
 /// Of a tile of queries and keys: no pair is visible, all are, or keep() decides.
 enum class TileKind : std::uint8_t { skip, full, partial };
 

@@ -1,11 +1,12 @@
-// Retrieval in general on a GPU: a warp takes one query at a time, with scratch of O(M). What the
+// Retrieval on a GPU, in general: a warp takes one query at a time, with scratch of O(M). What the
 // queries of a head add to its keys and values is collected in a few copies, which are then added
-// up in order.
+// up in order. Softmax in one step is for tiles (retrieval_tiles.h).
 #include "kernels/association/retrieval.h"
 
 #include <algorithm>
 
 #include "kernels/association/retrieval_check.h"
+#include "kernels/association/retrieval_tiles.h"
 #include "kernels/association/retrieval_warp.cuh"
 #include "kernels/common/dispatch.h"
 #include "kernels/common/launch.h"
@@ -315,18 +316,28 @@ Status check(const P& p) {
   if (const Status status = check_retrieval_pass(p); !status.ok()) {
     return status;
   }
-  return p.variant == 0 ? Status{} : Status::invalid("retrieval: a GPU has variant 0 alone");
+  const bool is_there = p.variant == 0 || p.variant == 1 || p.variant == 3;
+  return is_there ? Status{} : Status::invalid("retrieval: a GPU has variants 0, 1 and 3");
+}
+
+template <class P>
+bool device_takes_tiles(const P& p) {
+  return p.variant != 1 && tiles_apply_on_device(p);
 }
 
 }  // namespace
 
-std::int64_t retrieval_forward_workspace(const RetrievalForward& p, const DeviceContext&) {
-  return scratch_bytes(p, kForwardStates);
+std::int64_t retrieval_forward_workspace(const RetrievalForward& p, const DeviceContext& context) {
+  return device_takes_tiles(p) ? retrieval_tiles_forward_workspace(p, context)
+                               : scratch_bytes(p, kForwardStates);
 }
 
 Status retrieval_forward(const RetrievalForward& p, const DeviceContext& context) {
   if (const Status status = check(p); !status.ok()) {
     return status;
+  }
+  if (device_takes_tiles(p)) {
+    return retrieval_tiles_forward(p, context);
   }
   const std::int64_t warps = warps_of(p);
   if (warps == 0) {
@@ -338,13 +349,20 @@ Status retrieval_forward(const RetrievalForward& p, const DeviceContext& context
   });
 }
 
-std::int64_t retrieval_backward_workspace(const RetrievalBackward& p, const DeviceContext&) {
+std::int64_t retrieval_backward_workspace(const RetrievalBackward& p,
+                                          const DeviceContext& context) {
+  if (device_takes_tiles(p)) {
+    return retrieval_tiles_backward_workspace(p, context);
+  }
   return p.dtype == DType::f64 ? BackwardMemory<double>(p).bytes : BackwardMemory<float>(p).bytes;
 }
 
 Status retrieval_backward(const RetrievalBackward& p, const DeviceContext& context) {
   if (const Status status = check(p); !status.ok()) {
     return status;
+  }
+  if (device_takes_tiles(p)) {
+    return retrieval_tiles_backward(p, context);
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const BackwardMemory<T> memory(p);

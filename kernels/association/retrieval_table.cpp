@@ -542,16 +542,33 @@ const std::vector<KernelVariant> kVariants = {
     {3, "tiles", "softmax, polynomial: gathered keys of 64 queries, blocks with a running maximum"},
     {4, "top", "softmax over top-k: the k-th largest score by a sample and one pass, then lists"}};
 
+const std::vector<KernelVariant> kDeviceVariants = {
+    {1, "warps", "the definition, a warp for a query, scratch of O(M)"},
+    {3, "tiles", "softmax: tiles of gathered keys with a running maximum"}};
+
 // f32: a score carries 1e-6 of rounding into weights and, over three steps, states.
-const RegisterKernel forward(
-    {"retrieval_forward", "out = separation(beta q.k) v over any visible keys, any steps",
-     kVariants, [](const CpuContext& context) { return cases(forward_case, context); }, 5e-6,
-     1e-13});
+const RegisterKernel forward({"retrieval_forward",
+                              "out = separation(beta q.k) v over any visible keys, any steps",
+                              kVariants,
+                              [](const CpuContext& context) {
+                                return cases(forward_case, context);
+                              },
+                              5e-6,
+                              1e-13,
+                              {},
+                              kDeviceVariants});
 
 // f32: sums over 230 queries.
-const RegisterKernel backward(
-    {"retrieval_backward", "gradients of retrieval by q, k, v, beta and alpha", kVariants,
-     [](const CpuContext& context) { return cases(backward_case, context); }, 5e-5, 1e-11});
+const RegisterKernel backward({"retrieval_backward",
+                               "gradients of retrieval by q, k, v, beta and alpha",
+                               kVariants,
+                               [](const CpuContext& context) {
+                                 return cases(backward_case, context);
+                               },
+                               5e-5,
+                               1e-11,
+                               {},
+                               kDeviceVariants});
 
 std::vector<SizeParameter> sizes() {
   std::vector<SizeParameter> all = association_sizes();

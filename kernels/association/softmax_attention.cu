@@ -1,18 +1,12 @@
-#include <algorithm>
-
 #include "kernels/association/attention_by_threads.h"
+#include "kernels/association/attention_launch.cuh"
 #include "kernels/association/check.h"
-#include "kernels/association/device_width.h"
-#include "kernels/association/softmax_attention_forward.cuh"
 #include "kernels/association/tensor_attention.h"
-#include "kernels/common/dispatch.h"
-#include "kernels/common/launch.h"
-#include "kernels/common/launch_sizes.h"
 
 namespace basin::kernels {
 
-std::int64_t attention_forward_workspace(const AttentionForward&, const DeviceContext&) {
-  return 0;
+std::int64_t attention_forward_workspace(const AttentionForward& p, const DeviceContext&) {
+  return p.dtype == DType::bf16 ? 0 : attention_forward_bytes(p, PrefixRule{});
 }
 
 Status attention_forward(const AttentionForward& p, const DeviceContext& context) {
@@ -28,20 +22,8 @@ Status attention_forward(const AttentionForward& p, const DeviceContext& context
   if (p.variant == 1) {
     return attention_by_threads(p, context);
   }
-  return dispatch_floating(p.dtype, [&]<class T>(T) {
-    return dispatch_width<T>(std::max(p.D, p.Dv), [&]<int kWidth>() {
-      using Tile = ForwardTile<T, kWidth>;
-      const bool wide =
-          copies_wide(p.q, sizeof(T)) && copies_wide(p.k, sizeof(T)) && copies_wide(p.v, sizeof(T));
-      const std::int64_t tiles = pieces_of(p.L, Tile::kQueries);
-      const LaunchShape shape{"attention_forward",
-                              {static_cast<unsigned>(p.B * p.H * tiles), 1, 1},
-                              {kTileThreads, 1, 1},
-                              Tile::kBytes};
-      return launch(shape, context, attention_forward_kernel<T, kWidth, PrefixVisibility>, p, tiles,
-                    wide);
-    });
-  });
+  return launch_attention_forward("attention_forward", "attention_combine", p, PrefixRule{},
+                                  context);
 }
 
 }  // namespace basin::kernels

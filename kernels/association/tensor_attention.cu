@@ -87,6 +87,13 @@ Status launch_tensor_backward(const AttentionBackward& p, const DeviceContext& c
 
 }  // namespace
 
+// Parts of dbeta as f64, then delta.
+std::int64_t tensor_attention_backward_workspace(const AttentionBackward& p, const DeviceContext&) {
+  return p.B * p.H *
+         (pieces_of(p.L, kTensorRows) * std::int64_t{sizeof(double)} +
+          p.L * std::int64_t{sizeof(float)});
+}
+
 Status tensor_attention_backward(const AttentionBackward& p, const DeviceContext& context) {
   return dispatch_width<float>(std::max(p.D, p.Dv), [&]<int kWidth>() {
     return launch_tensor_backward<kWidth>(p, context);

@@ -12,6 +12,10 @@ Status tensor_attention_forward(const AttentionForward& p, const CudaContext& co
 
 /// attention_backward likewise; q, k, v, out, dout, dq, dk and dv are bf16, and weights and slopes
 /// are rounded to bf16 before they meet what they are multiplied with; beta, lse and dbeta are f32.
+std::int64_t tensor_attention_backward_workspace(const AttentionBackward& p,
+                                                 const SimtContext& context);
+std::int64_t tensor_attention_backward_workspace(const AttentionBackward& p,
+                                                 const CudaContext& context);
 Status tensor_attention_backward(const AttentionBackward& p, const SimtContext& context);
 Status tensor_attention_backward(const AttentionBackward& p, const CudaContext& context);
 

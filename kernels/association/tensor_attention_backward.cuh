@@ -88,7 +88,7 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
   QueryStatistics<float> of_rows[2] = {};
   if constexpr (!of_keys) {
     for (int r = 0; r < 2; ++r) {
-      of_rows[r] = statistics_of(p, delta, head, downs[r]);
+      of_rows[r] = statistics_of(p, PrefixRule{}, delta, head, downs[r]);
     }
   }
 

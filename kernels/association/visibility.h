@@ -81,17 +81,19 @@ struct Visibility {
     const std::int64_t distance = offset < 0 ? -offset : offset;
     return distance <= reach() && distance % dilation == 0;
   }
-  BASIN_HOST_DEVICE bool drawn(std::int64_t b, std::int64_t h, std::int64_t i,
-                               std::int64_t j) const {
-    if (!is_random()) {
-      return true;
-    }
+  /// The four draws of which word (j >> key_shift) & 3 decides over query i and key j.
+  BASIN_HOST_DEVICE std::array<std::uint32_t, 4> draws(std::int64_t b, std::int64_t h,
+                                                       std::int64_t i, std::int64_t j) const {
     const auto row = static_cast<std::uint64_t>(i >> query_shift);
     const auto column = static_cast<std::uint64_t>(j >> key_shift);
     const std::uint64_t low = (row << 32) | (column >> 2);
     const std::uint64_t high =
         (static_cast<std::uint64_t>(b) << 32) | static_cast<std::uint64_t>(h);
-    return philox(draw_key(), low, high)[column & 3] < keep_below;
+    return philox(draw_key(), low, high);
+  }
+  BASIN_HOST_DEVICE bool drawn(std::int64_t b, std::int64_t h, std::int64_t i,
+                               std::int64_t j) const {
+    return !is_random() || draws(b, h, i, j)[(j >> key_shift) & 3] < keep_below;
   }
   BASIN_HOST_DEVICE bool in_mask(std::int64_t b, std::int64_t h, std::int64_t i,
                                  std::int64_t j) const {
@@ -189,14 +191,21 @@ struct WeightDropout {
   std::uint64_t key = 0;
   const std::uint64_t* key_pointer = nullptr;  ///< unless null, what it points to instead
 
-  BASIN_HOST_DEVICE bool keeps(std::int64_t b, std::int64_t h, std::int64_t i,
-                               std::int64_t j) const {
-    const auto column = static_cast<std::uint64_t>(j);
-    const std::uint64_t low = (static_cast<std::uint64_t>(i) << 32) | (column >> 2);
+  /// The four draws of which word j & 3 decides over query i and key j.
+  BASIN_HOST_DEVICE std::array<std::uint32_t, 4> draws(std::int64_t b, std::int64_t h,
+                                                       std::int64_t i, std::int64_t j) const {
+    const std::uint64_t low =
+        (static_cast<std::uint64_t>(i) << 32) | (static_cast<std::uint64_t>(j) >> 2);
     const std::uint64_t high =
         (static_cast<std::uint64_t>(b) << 32) | static_cast<std::uint64_t>(h);
-    const std::uint64_t drawn_by = key_pointer == nullptr ? key : *key_pointer;
-    return static_cast<double>(uniform_from_word(philox(drawn_by, low, high)[column & 3])) >= p;
+    return philox(key_pointer == nullptr ? key : *key_pointer, low, high);
+  }
+  BASIN_HOST_DEVICE bool keeps(std::uint32_t draw) const {
+    return static_cast<double>(uniform_from_word(draw)) >= p;
+  }
+  BASIN_HOST_DEVICE bool keeps(std::int64_t b, std::int64_t h, std::int64_t i,
+                               std::int64_t j) const {
+    return keeps(draws(b, h, i, j)[j & 3]);
   }
   BASIN_HOST_DEVICE double factor(std::int64_t b, std::int64_t h, std::int64_t i,
                                   std::int64_t j) const {

@@ -5,26 +5,43 @@
 #include <cstdint>
 
 #include "kernels/association/visibility.h"
+#include "kernels/common/qualifiers.h"
 
 namespace basin::kernels {
 
-/// Queries begin ... end - 1 of one head, begin a multiple of 64, at most 64 of them: as many as
-/// share a draw of a random mask by tile or block.
+/// Two ranges of numbers, the second one behind the first; either may be empty.
+struct Spans {
+  std::int64_t begin = 0, end = 0, next_begin = 0, next_end = 0;
+};
+
+/// Queries begin ... end - 1 of one head. No multiple of 64 lies between two of them: they share a
+/// draw of a random mask by tile or block.
 struct VisibleTile {
   static constexpr std::int64_t kQueries = 64;
 
   const Visibility& seen;
   std::int64_t b, h, begin, end;
 
-  std::int64_t shift() const { return seen.M - seen.L; }
+  BASIN_HOST_DEVICE std::int64_t shift() const { return seen.M - seen.L; }
   bool shares_draws() const { return seen.is_random() && seen.query_shift >= 6; }
-  bool has_global_query() const {
+  BASIN_HOST_DEVICE bool has_global_query() const {
     return seen.has_window() && begin + shift() < seen.global_tokens && end - 1 + shift() >= 0;
+  }
+
+  /// Where the keys lie that some query of the tile may see: global ones and a band, or all.
+  BASIN_HOST_DEVICE Spans spans() const {
+    const std::int64_t last = seen.prefix(b, end - 1);  // the last query sees the most
+    if (!seen.has_window() || has_global_query()) {
+      return {0, last, 0, 0};
+    }
+    const std::int64_t globals = seen.global_tokens < last ? seen.global_tokens : last;
+    const std::int64_t first = begin + shift() - seen.reach();
+    const std::int64_t past = end + shift() + seen.reach();
+    return {0, globals, globals < first ? first : globals, last < past ? last : past};
   }
 
   /// Writes the keys that some query of the tile may see, in rising order, and returns how many.
   std::int64_t list(std::int32_t* keys) const {
-    const std::int64_t last = seen.prefix(b, end - 1);
     std::int64_t count = 0;
     DrawsOfQuery drawn(seen, b, h, begin);
     const auto add = [&](std::int64_t from, std::int64_t to) {
@@ -37,14 +54,9 @@ struct VisibleTile {
         }
       }
     };
-    if (!seen.has_window() || has_global_query()) {
-      add(0, last);
-      return count;
-    }
-    const std::int64_t globals = std::min(seen.global_tokens, last);
-    add(0, globals);
-    add(std::max(globals, begin + shift() - seen.reach()),
-        std::min(last, end + shift() + seen.reach()));
+    const Spans where = spans();
+    add(where.begin, where.end);
+    add(where.next_begin, where.next_end);
     return count;
   }
 

@@ -191,6 +191,55 @@ TEST(AttentionOnSimt, ReadsHeadsInPlace) {
   }
 }
 
+// The keys are cut into parts, each for a block, and what they leave is put together.
+TEST(AttentionOnSimt, ManyKeysForFewQueries) {
+  const TestContext cpu(1);
+  for (const std::int64_t L : {1, 8, 9, 100}) {
+    for (const std::int64_t width : {7, 40, 128}) {
+      // The second item has keys in the first part alone, the third one none at all.
+      const AssociationProblem s{.name = "few",
+                                 .B = 3,
+                                 .H = 1,
+                                 .L = L,
+                                 .M = 777,
+                                 .D = width,
+                                 .Dv = width + 1,
+                                 .causal = L == 100,
+                                 .key_lengths = {777, 200, 0}};
+      for (int n = 0; n < 4; ++n) {
+        const bool forward = n < 2;
+        const DType dtype = n % 2 == 0 ? DType::f32 : DType::f64;
+        const KernelCase problem =
+            forward ? attention_forward_case(s, cpu) : attention_backward_case(s, cpu);
+        SCOPED_TRACE(std::to_string(L) + " " + std::to_string(width) + " " + name_of(dtype));
+        CaseArrays expected = CaseArrays(problem, dtype, cpu).widened();
+        problem.reference(expected.data());
+        CaseArrays first(problem, dtype, cpu);
+        for (const SimtContext& order : all_orders()) {
+          SCOPED_TRACE(order_name(order));
+          LaunchCounts counts;
+          SimtContext context = order;
+          context.counts = &counts;
+          CaseArrays found(problem, dtype, cpu);
+          ASSERT_TRUE(problem.run_simt(found.data(), dtype, 0, context).ok());
+          EXPECT_EQ(found.damaged(), "");
+          EXPECT_EQ(counts.launches, forward ? 2 : 5);  // one more than without parts
+          const auto worst = found.difference(expected);
+          // f32: sums over 777 keys, of products of sums backward.
+          const double tolerance = dtype == DType::f32 ? (forward ? 5e-6 : 5e-5) : 1e-12;
+          EXPECT_TRUE(worst.error <= tolerance) << worst.buffer << "[" << worst.position << "] is "
+                                                << worst.found << ", expected " << worst.expected;
+          if (order.schedule == Schedule::forward) {
+            first = std::move(found);
+          } else {
+            EXPECT_TRUE(first.same_outputs(found));
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(AttentionOnSimt, RefusesWhatItCannotDo) {
   AttentionForward p{};
   p.B = p.H = p.L = p.M = p.D = 1;

@@ -119,7 +119,10 @@ inline void training_agrees(const nn::BackboneOptions& options, nn::OptimizerOpt
   const std::vector<std::string> names = parameter_names(here);
   for (std::size_t n = 0; n < names.size(); ++n) {
     EXPECT_EQ(weights_there[n].device(), device);
-    EXPECT_TRUE(near(weights_there[n], weights_here[n], tolerance)) << names[n];
+    // A bias of the keys adds the same to all scores of a query, which softmax does not feel. Its
+    // gradient is 0, in f32 noise about as large as the eps of Adam, which makes steps of noise.
+    const bool is_noise = options.dtype == DType::f32 && names[n].ends_with("key.bias");
+    EXPECT_TRUE(near(weights_there[n], weights_here[n], is_noise ? 1e-2 : tolerance)) << names[n];
   }
   // The judgement of an evaluation.
   const Tensor tokens = random_tokens(kBatch, length, options.vocabulary, 77);
