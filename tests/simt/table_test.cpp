@@ -112,6 +112,7 @@ TEST(CudaKernels, AreAllThere) {
       "copy",
       "cross_entropy_backward",
       "cross_entropy_forward",
+      "derive_key",
       "dropout",
       "embedding_backward",
       "embedding_forward",
