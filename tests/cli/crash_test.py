@@ -98,6 +98,13 @@ class Crashing(TrainerCase):
         for name in ("test", "best_validation"):
             self.assertEqual(figures[0][name], figures[1][name])
 
+    def test_what_a_killed_run_left_of_its_probe_goes(self):
+        os.makedirs(self.path("run"))
+        with open(self.path("run", ".probe"), "w") as file:
+            file.write("pro")
+        self.succeed("train", *options(SETTINGS), "--out", "run", "--quiet")
+        self.assertEqual(*[sorted(os.listdir(self.path(out))) for out in ("run", "whole")])
+
     def test_killed_at_random_moments(self):
         self.assertEqual(sorted(name for name in os.listdir(self.path("whole")) if ".h5" in name),
                          SAVED)

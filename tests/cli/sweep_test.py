@@ -152,7 +152,8 @@ class Results(SweepCase):
                        "random-keep": "0.5, 1", "random-grain": "tile, block",
                        "random-draw": "fixed, training", "normalise": "support, all",
                        "orthogonal": "yes, no", "feature-map": "positive, relu",
-                       "device": "cpu, simt"})
+                       "device": "cpu, simt", "precision": "f32, bf16",
+                       "step-graph": "off, auto"})
         for name in ("dropout", "momentum", "final-fraction", "label-smoothing", "beta1", "beta2",
                      "weight-decay", "clip", "learning-rate", "tolerance", "weight-dropout"):
             values[name] = "0.1, 0.2"

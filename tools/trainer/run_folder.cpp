@@ -49,10 +49,11 @@ std::int64_t step_in_name(const std::string& name) {
   throw FileError(fmt::format("the output folder {} cannot be used: {}", path, reason));
 }
 
-// Permissions, read-only and full disks in one: a file is really written.
+// Permissions, read-only and full disks in one: a file is really written. One that a killed run
+// left is written again, and goes.
 void try_writing(const std::string& path) {
-  std::string probe = path + "/.probe-XXXXXX";
-  const int file = mkostemp(probe.data(), O_CLOEXEC);
+  const std::string probe = path + "/.probe";
+  const int file = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (file < 0) {
     unusable(path, std::strerror(errno));
   }
@@ -74,7 +75,6 @@ RunFolder::RunFolder(const std::string& path) : path_(path) {
   if (!fs::is_directory(path, ignored)) {
     unusable(path, code ? code.message() : "it is not a folder");
   }
-  try_writing(path);
   lock_ = ::open(file(".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0) {
     unusable(path, std::strerror(errno));
@@ -83,6 +83,12 @@ RunFolder::RunFolder(const std::string& path) : path_(path) {
     const int reason = errno;
     ::close(lock_);
     unusable(path, reason == EWOULDBLOCK ? "another run is writing to it" : std::strerror(reason));
+  }
+  try {
+    try_writing(path);
+  } catch (...) {
+    ::close(lock_);
+    throw;
   }
 }
 
