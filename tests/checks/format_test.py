@@ -44,6 +44,16 @@ class Format(unittest.TestCase):
             self.assertEqual(file.read(), "// A comment.\nint f();\nint g();\n")
         self.assertEqual(self.format()[0], 0)
 
+    def test_what_is_no_source_stays_as_it_is(self):
+        path = os.path.join(self.root, "tools/common.sh")
+        with open(path, encoding="utf-8") as file:
+            before = file.read()
+        status, text = self.format("--fix", "nn/x.cpp", "tools/common.sh")
+        self.assertEqual(status, 2)
+        self.assertIn("tools/common.sh is no source", text)
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(file.read(), before)
+
     def test_a_file_that_is_not_there_is_a_failure(self):
         self.assertEqual(self.format("nn/absent.cpp")[0], 1)
 

@@ -24,7 +24,8 @@ while [ "$#" -gt 0 ]; do
       ;;
     --fix) fix=yes ;;
     -*) wrong_usage "unknown option '$1'" ;;
-    *) files+=("$1") ;;
+    *.h | *.cpp | *.cu | *.cuh) files+=("$1") ;;
+    *) wrong_usage "$1 is no source that clang-format lays out (.h, .cpp, .cu, .cuh)" ;;
   esac
   shift
 done
