@@ -1,4 +1,4 @@
-// The gradients of softmax attention in bf16 on tensor cores. As in softmax_attention_backward.cuh
+// The gradients of softmax attention on tensor cores. As in softmax_attention_backward.cuh
 // one kernel does both sides, a block has 64 rows of one side and passes over tiles of the other,
 // and every result has one owner and one order of summation. Weights and slopes stay in registers:
 // accumulators of one product are the left operand of the next.
@@ -13,33 +13,35 @@ namespace {
 
 // The keys' side has two results in registers. At width 256 they do not fit: a block then computes
 // half of their columns, and another the other half with the same scores.
-template <int kWidth, Side kSide>
+template <class Arithmetic, int kWidth, Side kSide>
 struct TensorBackwardTile {
+  using Number = typename Arithmetic::Number;
   static constexpr int kParts = kSide == Side::keys && kWidth > 128 ? 2 : 1;
   static constexpr int kOut = kWidth / kParts;
-  static constexpr int kColumns = kWidth > 64 ? 32 : 64;
-  static constexpr int kRow = kRowOf<BFloat16, kWidth>;
+  static constexpr int kColumns = Arithmetic::template kColumns<kWidth>;
+  static constexpr int kRow = kRowOf<Number, kWidth>;
   // Two matrices of rows, and two places for two matrices of columns and what the keys' side has to
   // know of each of its queries.
   static constexpr std::size_t kBytes =
-      sizeof(BFloat16) * (2 * kTensorRows + 4 * kColumns) * kRow + sizeof(float) * 4 * kColumns;
+      sizeof(Number) * (2 * kTensorRows + 4 * kColumns) * kRow + sizeof(float) * 4 * kColumns;
 };
 
 /// `tiles`: of rows, in each head; each has kParts blocks. `dbeta_parts`: one for each of the B H
 /// tiles blocks of the queries' side. `wide`: all that is read can be copied 16 bytes at a time;
 /// `stores_wide`: what is written can, too.
-template <int kWidth, Side kSide, class Visibility>
+template <class Arithmetic, int kWidth, Side kSide, class Visibility>
 BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta,
                                          double* dbeta_parts, std::int64_t tiles, bool wide,
                                          bool stores_wide) {
-  using Tile = TensorBackwardTile<kWidth, kSide>;
+  using Number = typename Arithmetic::Number;
+  using Tile = TensorBackwardTile<Arithmetic, kWidth, kSide>;
   constexpr bool of_keys = kSide == Side::keys;
   constexpr int kColumns = Tile::kColumns;
   constexpr int kRow = Tile::kRow;
   constexpr int kOut = Tile::kOut;
-  BFloat16* const row_scores = dynamic_shared<BFloat16>();       // q or k: what scores are made of
-  BFloat16* const row_values = row_scores + kTensorRows * kRow;  // dout or v
-  BFloat16* const columns = row_values + kTensorRows * kRow;
+  Number* const row_scores = dynamic_shared<Number>();         // q or k: what scores are made of
+  Number* const row_values = row_scores + kTensorRows * kRow;  // dout or v
+  Number* const columns = row_values + kTensorRows * kRow;
   float* const statistics = reinterpret_cast<float*>(columns + 4 * kColumns * kRow);
 
   const std::int64_t block = blockIdx.x / Tile::kParts;
@@ -97,11 +99,11 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
   const auto load_columns = [&](std::int64_t column, int place) {
     if (column < column_end) {
       load_tile<kColumns, kWidth>(scores_at(place),
-                                  static_cast<const BFloat16*>(k.head<BFloat16>(b, h)),
-                                  k.row_stride, column, column_end, D, wide);
+                                  static_cast<const Number*>(k.head<Number>(b, h)), k.row_stride,
+                                  column, column_end, D, wide);
       load_tile<kColumns, kWidth>(values_at(place),
-                                  static_cast<const BFloat16*>(v.head<BFloat16>(b, h)),
-                                  v.row_stride, column, column_end, Dv, wide);
+                                  static_cast<const Number*>(v.head<Number>(b, h)), v.row_stride,
+                                  column, column_end, Dv, wide);
     }
     if (of_keys && column < column_end && threadIdx.x < 2 * kColumns) {
       // lse of the tile's queries, then delta.
@@ -116,10 +118,9 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
   const std::int64_t start = of_keys ? visibility.query_begin(row) : 0;
   std::int64_t column = next_from(start / kColumns * kColumns);
   if (column < column_end) {
-    load_tile<kTensorRows, kWidth>(row_scores, static_cast<const BFloat16*>(q.head<BFloat16>(b, h)),
+    load_tile<kTensorRows, kWidth>(row_scores, static_cast<const Number*>(q.head<Number>(b, h)),
                                    q.row_stride, row, readable, D, wide);
-    load_tile<kTensorRows, kWidth>(row_values,
-                                   static_cast<const BFloat16*>(dout.head<BFloat16>(b, h)),
+    load_tile<kTensorRows, kWidth>(row_values, static_cast<const Number*>(dout.head<Number>(b, h)),
                                    dout.row_stride, row, readable, Dv, wide);
     load_columns(column, 0);
   }
@@ -129,10 +130,11 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
     copy_async_wait<1>();
     __syncthreads();
     float weights[kColumns / 8][4] = {};
-    tensor_inner_products<kColumns, kWidth>(row_scores + warp_row * kRow, scores_at(place),
-                                            weights);
+    Arithmetic::template inner_products<kColumns, kWidth>(row_scores + warp_row * kRow,
+                                                          scores_at(place), weights);
     float slopes[kColumns / 8][4] = {};
-    tensor_inner_products<kColumns, kWidth>(row_values + warp_row * kRow, values_at(place), slopes);
+    Arithmetic::template inner_products<kColumns, kWidth>(row_values + warp_row * kRow,
+                                                          values_at(place), slopes);
 
     const bool partial = kind_of(column) == TileKind::partial;
     const auto sees = [&](int r, int j) {
@@ -153,7 +155,8 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
           const bool hidden = partial && !sees(r, j);
           float& weight = weights[n][2 * r + c];
           float& slope = slopes[n][2 * r + c];
-          weight = hidden ? 0.0f : power_of_2(weight * beta_log2 - of_query.lse * kLog2OfE);
+          weight =
+              hidden ? 0.0f : Arithmetic::power_of_2(weight * beta_log2 - of_query.lse * kLog2OfE);
           slope = hidden ? 0.0f : weight * (slope - of_query.delta);
         }
       }
@@ -162,13 +165,15 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
       // A row that sees such a number has a slope that is not finite, which makes its result so.
       clear_not_finite<kColumns, kWidth>(scores_at(place));
     }
-    tensor_add_product<kColumns, kWidth, kOut>(slopes, scores_at(place) + offset, of_scores);
+    Arithmetic::template add_product<kColumns, kWidth, kOut>(slopes, scores_at(place) + offset,
+                                                             of_scores);
     if constexpr (of_keys) {
       if (partial && !all_finite<kColumns, kWidth>(values_at(place))) {
         add_not_finite<kColumns, kWidth, kOut>(values_at(place) + offset, of_values, sees);
         clear_not_finite<kColumns, kWidth>(values_at(place));
       }
-      tensor_add_product<kColumns, kWidth, kOut>(weights, values_at(place) + offset, of_values);
+      Arithmetic::template add_product<kColumns, kWidth, kOut>(weights, values_at(place) + offset,
+                                                               of_values);
     }
     __syncthreads();  // before this place is written again
     column = next;
@@ -179,10 +184,10 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
   if constexpr (of_keys) {
     const float as_it_is[2] = {1.0f, 1.0f};
     write_rows<kWidth, kOut>(of_scores, with_beta, row_scores + warp_row * kRow,
-                             p.dk.head<BFloat16>(b, h) + first * p.dk.row_stride + offset,
+                             p.dk.head<Number>(b, h) + first * p.dk.row_stride + offset,
                              p.dk.row_stride, p.M - first, D - offset, stores_wide);
     write_rows<kWidth, kOut>(of_values, as_it_is, row_values + warp_row * kRow,
-                             p.dv.head<BFloat16>(b, h) + first * p.dv.row_stride + offset,
+                             p.dv.head<Number>(b, h) + first * p.dv.row_stride + offset,
                              p.dv.row_stride, p.M - first, Dv - offset, stores_wide);
   } else {
     if (dbeta_parts != nullptr) {
@@ -191,7 +196,7 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
       BASIN_UNROLL
       for (int r = 0; r < 2; ++r) {
         const bool blind = of_rows[r].lse == Maximum::identity<float>();
-        const BFloat16* const query =
+        const Number* const query =
             row_scores + (warp_row + lane_of_warp() / 4 + 8 * r) * kRow + column_of_lane();
         BASIN_UNROLL
         for (int n = 0; n < kOut / 8; ++n) {
@@ -199,7 +204,7 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
           for (int c = 0; c < 2; ++c) {
             part += blind ? 0.0
                           : static_cast<double>(of_scores[n][2 * r + c]) *
-                                static_cast<double>(to_float(query[n * 8 + c]));
+                                static_cast<double>(widened(query[n * 8 + c]));
           }
         }
       }
@@ -209,7 +214,7 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, const float* delta
       }
     }
     write_rows<kWidth, kOut>(of_scores, with_beta, row_scores + warp_row * kRow,
-                             p.dq.head<BFloat16>(b, h) + first * p.dq.row_stride, p.dq.row_stride,
+                             p.dq.head<Number>(b, h) + first * p.dq.row_stride, p.dq.row_stride,
                              p.L - first, D, stores_wide);
   }
 }

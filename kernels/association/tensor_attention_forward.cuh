@@ -1,4 +1,4 @@
-// Softmax attention in bf16 on tensor cores (sm_80 and later): a block of four warps for 64 queries
+// Softmax attention on tensor cores (sm_80 and later): a block of four warps for 64 queries
 // of one head, each warp for 16 of them. As in softmax_attention_forward.cuh it passes over tiles
 // of keys with a running maximum (M. Milakov, N. Gimelshein 2018; T. Dao et al. 2022), but scores
 // and weights never leave the registers: the accumulators of Q K^T lie in a warp as the left
@@ -19,26 +19,28 @@ namespace {
 
 /// `kPipelined`: keys and values have two places each. Without it a tile is fetched, then used, and
 /// then the next one is fetched: a rung of the ladder, to see what the second places bring.
-template <int kWidth, bool kPipelined>
+template <class Arithmetic, int kWidth, bool kPipelined>
 struct TensorForwardTile {
+  using Number = typename Arithmetic::Number;
   static constexpr int kQueries = kTensorRows;
-  static constexpr int kKeys = kWidth > 128 ? 32 : 64;  // two blocks on a multiprocessor of 8.0
-  static constexpr int kRow = kRowOf<BFloat16, kWidth>;
+  static constexpr int kKeys = Arithmetic::template kKeys<kWidth>;
+  static constexpr int kRow = kRowOf<Number, kWidth>;
   static constexpr int kPlaces = kPipelined ? 2 : 1;  // of keys, and as many of values
-  static constexpr std::size_t kBytes = sizeof(BFloat16) * (kQueries + 2 * kPlaces * kKeys) * kRow;
+  static constexpr std::size_t kBytes = sizeof(Number) * (kQueries + 2 * kPlaces * kKeys) * kRow;
 };
 
 /// `tiles`: of queries, in each head. `wide`: q, k and v can be copied 16 bytes at a time; `stores
 /// wide`: so can rows of out.
-template <int kWidth, bool kPipelined, class Visibility>
+template <class Arithmetic, int kWidth, bool kPipelined, class Visibility>
 BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64_t tiles, bool wide,
                                                   bool stores_wide) {
-  using Tile = TensorForwardTile<kWidth, kPipelined>;
+  using Number = typename Arithmetic::Number;
+  using Tile = TensorForwardTile<Arithmetic, kWidth, kPipelined>;
   constexpr int kKeys = Tile::kKeys;
   constexpr int kRow = Tile::kRow;
-  BFloat16* const q_tile = dynamic_shared<BFloat16>();
-  BFloat16* const k_tiles = q_tile + Tile::kQueries * kRow;
-  BFloat16* const v_tiles = k_tiles + Tile::kPlaces * kKeys * kRow;
+  Number* const q_tile = dynamic_shared<Number>();
+  Number* const k_tiles = q_tile + Tile::kQueries * kRow;
+  Number* const v_tiles = k_tiles + Tile::kPlaces * kKeys * kRow;
 
   const std::int64_t head = blockIdx.x / tiles;
   const std::int64_t b = head / p.H;
@@ -60,8 +62,8 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
     return key;
   };
 
-  const BFloat16* const k = p.k.head<BFloat16>(b, h);
-  const BFloat16* const v = p.v.head<BFloat16>(b, h);
+  const Number* const k = p.k.head<Number>(b, h);
+  const Number* const v = p.v.head<Number>(b, h);
   const int warp_row = row_of_warp();
   const int lane = lane_of_warp();
   const std::int64_t rows[2] = {query + warp_row + lane / 4, query + warp_row + lane / 4 + 8};
@@ -89,9 +91,9 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
 
   std::int64_t key = next_from(0);
   if (key < key_end) {
-    load_tile<Tile::kQueries, kWidth>(
-        q_tile, static_cast<const BFloat16*>(p.q.head<BFloat16>(b, h)), p.q.row_stride, query,
-        query_end, static_cast<int>(p.D), wide);
+    load_tile<Tile::kQueries, kWidth>(q_tile, static_cast<const Number*>(p.q.head<Number>(b, h)),
+                                      p.q.row_stride, query, query_end, static_cast<int>(p.D),
+                                      wide);
     if constexpr (kPipelined) {
       load_keys(key, 0);
       load_values(key, 0);
@@ -111,8 +113,8 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
       __syncthreads();
     }
     float scores[kKeys / 8][4] = {};
-    tensor_inner_products<kKeys, kWidth>(q_tile + warp_row * kRow, k_tiles + place * kKeys * kRow,
-                                         scores);
+    Arithmetic::template inner_products<kKeys, kWidth>(q_tile + warp_row * kRow,
+                                                       k_tiles + place * kKeys * kRow, scores);
 
     const bool partial = kind_of(key) == TileKind::partial;
     const auto sees = [&](int r, int j) {
@@ -133,7 +135,7 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
       }
       most = over_four<Maximum>(most);
       const float shift = most == Maximum::identity<float>() ? 0.0f : most;  // nothing seen yet
-      const float scale = power_of_2(largest[r] - shift);
+      const float scale = Arithmetic::power_of_2(largest[r] - shift);
       largest[r] = most;
       total[r] *= scale;
       BASIN_UNROLL
@@ -141,7 +143,7 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
         BASIN_UNROLL
         for (int c = 0; c < 2; ++c) {
           float& score = scores[n][2 * r + c];
-          score = power_of_2(score - shift);
+          score = Arithmetic::power_of_2(score - shift);
           total[r] += score;
         }
       }
@@ -155,7 +157,7 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
       copy_async_wait<1>();
       __syncthreads();  // the values are there, these keys have been used
     }
-    BFloat16* const values = v_tiles + place * kKeys * kRow;
+    Number* const values = v_tiles + place * kKeys * kRow;
     if (partial && !all_finite<kKeys, kWidth>(values)) {
       add_not_finite<kKeys, kWidth, kWidth>(values, out, sees);
       clear_not_finite<kKeys, kWidth>(values);
@@ -163,7 +165,7 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
     if constexpr (kPipelined) {
       load_values(next, 1 - place);
     }
-    tensor_add_product<kKeys, kWidth, kWidth>(scores, values, out);
+    Arithmetic::template add_product<kKeys, kWidth, kWidth>(scores, values, out);
     key = next;
   }
 
@@ -180,8 +182,8 @@ BASIN_KERNEL void tensor_attention_forward_kernel(AttentionForward p, std::int64
   }
   const std::int64_t first = query + warp_row;
   write_rows<kWidth, kWidth>(out, scale, q_tile + warp_row * kRow,
-                             p.out.head<BFloat16>(b, h) + first * p.out.row_stride,
-                             p.out.row_stride, p.L - first, static_cast<int>(p.Dv), stores_wide);
+                             p.out.head<Number>(b, h) + first * p.out.row_stride, p.out.row_stride,
+                             p.L - first, static_cast<int>(p.Dv), stores_wide);
 }
 
 }  // namespace
