@@ -69,13 +69,27 @@ Status launch_attention_forward(const char* name, const char* combine, const Att
     constexpr unsigned kQueriesOfBlock = 4;
     const auto blocks = static_cast<unsigned>(pieces_of(p.B * p.H * p.L, kQueriesOfBlock));
     return launch({combine, {blocks, 1, 1}, {kWarpSize, kQueriesOfBlock, 1}}, context,
-                  attention_combine_kernel<T, Rule>, p, rule, split);
+                  attention_combine_kernel<T, T, Rule>, p, rule, split);
   });
+}
+
+template <class T, class Out>
+Status launch_sum_rows(const char* name, const RowParts& from, const HeadView& to, std::int64_t H,
+                       const DeviceContext& context) {
+  constexpr unsigned kThreads = 256;
+  const std::int64_t elements = from.heads * from.rows * from.width;
+  if (elements == 0) {
+    return {};
+  }
+  return launch(
+      {name, {static_cast<unsigned>(pieces_of(elements, kThreads)), 1, 1}, {kThreads, 1, 1}},
+      context, attention_sum_rows_kernel<T, Out>, from, to, H);
 }
 
 /// Names of the launches of a backward pass.
 struct BackwardNames {
   const char *delta, *queries, *sum, *keys, *dbeta;
+  const char* lse = nullptr;  ///< where it is made of other statistics
 };
 
 /// Where things lie in the workspace of a backward pass: a number of dbeta for each block of the
@@ -146,11 +160,10 @@ Status launch_gradients(const BackwardNames& names, const AttentionBackward& p, 
         names.queries, p, rule, context, split, place.delta,
         p.dbeta == nullptr ? nullptr : place.dbeta, wide);
   }
-  if (status.ok() && split.parts > 1 && p.B * p.H * p.L > 0) {
-    constexpr unsigned kThreads = 256;
-    const auto blocks = static_cast<unsigned>(pieces_of(p.B * p.H * p.L * p.D, kThreads));
-    status = launch({names.sum, {blocks, 1, 1}, {kThreads, 1, 1}}, context,
-                    attention_sum_dq_kernel<T>, p, split);
+  if (status.ok() && split.parts > 1) {
+    status = launch_sum_rows<T, T>(
+        names.sum, {split.partial, p.B * p.H, p.L, p.D, split.parts, partial_stride(p)}, p.dq, p.H,
+        context);
   }
   if (status.ok()) {
     const Rule of_keys = rule.for_keys(BackwardTile<T, kWidth, Side::keys, Rule>::kRows, p.M);

@@ -21,13 +21,13 @@ namespace basin::kernels {
 
 namespace {
 
-template <Side kSide, int kRows, int kColumns>
+template <Side kSide, int kRows, int kColumns, bool kAhead>
 class GatheredWalk;
 
 struct GatheredRule {
   static constexpr bool kGathers = true;
-  template <Side kSide, int kRows, int kColumns>
-  using Walk = GatheredWalk<kSide, kRows, kColumns>;
+  template <Side kSide, int kRows, int kColumns, bool kAhead = false>
+  using Walk = GatheredWalk<kSide, kRows, kColumns, kAhead>;
 
   Visibility seen;
   WeightDropout dropout;
@@ -126,18 +126,21 @@ class SpanCursor {
 };
 
 /// Numbers that the threads of a block find, with or without words, in the order of the threads; a
-/// tile of kTile is used at a time.
-template <int kTile, int kStep>
+/// tile of kTile is used at a time, and with `kKeepsBefore` the one before it stays.
+template <int kTile, int kStep, bool kKeepsBefore>
 struct FoundList {
-  static constexpr int kRoom = kTile + kStep;
+  static constexpr int kKept = (kKeepsBefore ? 2 : 1) * kTile;
+  static constexpr int kRoom = kKept + kStep;
+  static_assert(kKept <= kTileThreads);
   using Word = std::uint64_t;
 
   std::int32_t* numbers = nullptr;  ///< kRoom of them
-  int words = 0;  ///< 0: numbers alone; 1: who counts them, kRoom in front of the numbers; 2: and
-                  ///< who reads them, in front of those
-  int first = 0;  ///< of this tile
-  int past = 0;   ///< the end of this tile
-  int count = 0;  ///< found so far
+  int words = 0;   ///< 0: numbers alone; 1: who counts them, kRoom in front of the numbers; 2: and
+                   ///< who reads them, in front of those
+  int before = 0;  ///< the first of the tile before
+  int first = 0;   ///< of this tile, behind that one
+  int past = 0;    ///< the end of this tile
+  int count = 0;   ///< found so far
 
   static std::size_t bytes(int words) {
     return kRoom * (static_cast<std::size_t>(words) * sizeof(Word) + sizeof(std::int32_t));
@@ -146,7 +149,7 @@ struct FoundList {
   BASIN_DEVICE Word* read() const { return counted() - kRoom; }
   BASIN_DEVICE int in_tile() const { return past - first; }
 
-  BASIN_DEVICE void restart() { first = past = count = 0; }
+  BASIN_DEVICE void restart() { before = first = past = count = 0; }
 
   /// One number with its words at place `at`.
   BASIN_DEVICE void put(int at, std::int64_t number, Word counted_by, Word read_by) const {
@@ -163,26 +166,29 @@ struct FoundList {
   /// through one step of `cursor`, puts what it finds behind `count` and raises that.
   template <class Find>
   BASIN_DEVICE bool advance(SpanCursor& cursor, Find&& find) {
+    before = first;
     first = past;
     if (count - first < kTile && cursor.more()) {
-      const int left = count - first;
+      const int kept = kKeepsBefore ? before : first;  // from here on all move to the front
+      const int left = count - kept;
       const int thread = static_cast<int>(threadIdx.x);
-      const bool moves = first > 0 && thread < left;  // kTile is below the number of threads
+      const bool moves = kept > 0 && thread < left;
       std::int32_t number = 0;
       Word of_counted = 0;
       Word of_read = 0;
       if (moves) {
-        number = numbers[first + thread];
-        of_counted = words > 0 ? counted()[first + thread] : 0;
-        of_read = words > 1 ? read()[first + thread] : 0;
+        number = numbers[kept + thread];
+        of_counted = words > 0 ? counted()[kept + thread] : 0;
+        of_read = words > 1 ? read()[kept + thread] : 0;
       }
       __syncthreads();
       if (moves) {
         put(thread, number, of_counted, of_read);
       }
-      first = 0;
+      before = 0;
+      first -= kept;
       count = left;
-      while (count < kTile && cursor.more()) {
+      while (count - first < kTile && cursor.more()) {
         find(*this);
       }
       __syncthreads();
@@ -192,7 +198,7 @@ struct FoundList {
   }
 };
 
-template <Side kSide, int kRows, int kColumns>
+template <Side kSide, int kRows, int kColumns, bool kAhead>
 class GatheredWalk {
  public:
   static constexpr bool kOfKeys = kSide == Side::keys;
@@ -204,8 +210,8 @@ class GatheredWalk {
   static constexpr int kStep = kTileThreads / 2 * (kOfKeys ? 1 : 4);
   static constexpr int kRowStep = kTileThreads * 4;
   static constexpr int kC = kColumns / kAcross;
-  using Columns = FoundList<kColumns, kStep>;
-  using Rows = FoundList<kRows, kRowStep>;
+  using Columns = FoundList<kColumns, kStep, kAhead>;
+  using Rows = FoundList<kRows, kRowStep, false>;
   using Word = std::uint64_t;
 
  public:
@@ -303,6 +309,33 @@ class GatheredWalk {
     // The lanes of a warp have all columns between them, so that all warps come to one answer.
     result.partial = __all_sync(kAllLanes, whole ? 1 : 0) == 0;
     return result;
+  }
+
+  struct Before {
+    const Columns& list;
+    bool partial;
+
+    BASIN_DEVICE bool takes_part(int row, int column) const {
+      const int at = list.before + column;
+      return at < list.first && ((list.counted()[at] >> row) & 1) != 0;
+    }
+    BASIN_DEVICE bool is_read(int row, int column) const {
+      const int at = list.before + column;
+      const Word* const words = list.words > 1 ? list.read() : list.counted();
+      return at < list.first && ((words[at] >> row) & 1) != 0;
+    }
+  };
+  BASIN_DEVICE Before before() const {
+    static_assert(kAhead);
+    bool whole = true;
+    for (int n = static_cast<int>(threadIdx.x) % kWarpSize; n < kColumns; n += kWarpSize) {
+      const int at = columns_.before + n;
+      const bool there = at < columns_.first;
+      const Word counted = there ? columns_.counted()[at] : 0;
+      const Word read = there && columns_.words > 1 ? columns_.read()[at] : counted;
+      whole = whole && (counted & read) == all_rows_;
+    }
+    return {columns_, __all_sync(kAllLanes, whole ? 1 : 0) == 0};
   }
 
   BASIN_DEVICE bool next_rows() {

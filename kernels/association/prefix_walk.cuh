@@ -10,6 +10,9 @@
 //   row(n)          the number of row n among all, below 0 where there is none; column(n) likewise
 //   sight()         of the tile: partial, takes_part(r, c) and is_read(.., r, c) for row
 //                   tile_y() + r kDown and column tile_x() + c kAcross
+//   before()        of the tile before it, of a walk with `kAhead`: partial, and takes_part(), is
+//                   read() for any row and column of the tile. So a loop can fetch a tile while it
+//                   uses another.
 //   next_rows()     of a walk that gathers, going backward: to the first set of rows and to others,
 //                   for each of which the walk begins anew; adds() says that a row may be in
 //                   several of them, so that what they give has to be added up
@@ -32,7 +35,7 @@ class PrefixWalk;
 
 struct PrefixRule {
   static constexpr bool kGathers = false;
-  template <Side kSide, int kRows, int kColumns>
+  template <Side kSide, int kRows, int kColumns, bool kAhead = false>
   using Walk = PrefixWalk<kSide, kRows, kColumns>;
 
   /// About how many of M keys a tile of queries passes over, wherever they lie among them.
@@ -84,8 +87,9 @@ class PrefixWalk {
     column_end_ = end < column_end_ ? end : column_end_;
   }
   BASIN_DEVICE bool advance() {
+    before_ = column_;
     column_ += kColumns;
-    while (column_ < column_end_ && kind() == TileKind::skip) {
+    while (column_ < column_end_ && kind(column_) == TileKind::skip) {
       column_ += kColumns;
     }
     return column_ < column_end_;
@@ -111,10 +115,23 @@ class PrefixWalk {
     const PrefixWalk& walk;
     bool partial;
 
-    BASIN_DEVICE bool takes_part(int r, int c) const { return walk.sees(r, c); }
+    BASIN_DEVICE bool takes_part(int r, int c) const {
+      return walk.sees(walk.row_ + tile_y() + r * kDown, walk.column_ + tile_x() + c * kAcross);
+    }
     BASIN_DEVICE bool is_read(bool takes_part, int /*r*/, int /*c*/) const { return takes_part; }
   };
-  BASIN_DEVICE Sight sight() const { return {*this, kind() == TileKind::partial}; }
+  BASIN_DEVICE Sight sight() const { return {*this, kind(column_) == TileKind::partial}; }
+
+  struct Before {
+    const PrefixWalk& walk;
+    bool partial;
+
+    BASIN_DEVICE bool takes_part(int row, int column) const {
+      return walk.sees(walk.row_ + row, walk.before_ + column);
+    }
+    BASIN_DEVICE bool is_read(int row, int column) const { return takes_part(row, column); }
+  };
+  BASIN_DEVICE Before before() const { return {*this, kind(before_) == TileKind::partial}; }
 
   BASIN_DEVICE static constexpr bool adds() { return false; }
   /// What the read-out is multiplied by.
@@ -124,16 +141,14 @@ class PrefixWalk {
   }
 
  private:
-  BASIN_DEVICE TileKind kind() const {
-    const std::int64_t past = column_ + kColumns;
+  BASIN_DEVICE TileKind kind(std::int64_t column) const {
+    const std::int64_t past = column + kColumns;
     const std::int64_t end = past < columns_ ? past : columns_;
-    const TileKind kind = kOfKeys ? visibility_.classify(column_, end, row_, row_end_)
-                                  : visibility_.classify(row_, row_end_, column_, end);
+    const TileKind kind = kOfKeys ? visibility_.classify(column, end, row_, row_end_)
+                                  : visibility_.classify(row_, row_end_, column, end);
     return kind == TileKind::full && end != past ? TileKind::partial : kind;
   }
-  BASIN_DEVICE bool sees(int r, int c) const {
-    const std::int64_t down = row_ + tile_y() + r * kDown;
-    const std::int64_t across = column_ + tile_x() + c * kAcross;
+  BASIN_DEVICE bool sees(std::int64_t down, std::int64_t across) const {
     return down < readable_ && across < column_end_ &&
            (kOfKeys ? visibility_.keep(across, down) : visibility_.keep(down, across));
   }
@@ -141,6 +156,7 @@ class PrefixWalk {
   PrefixVisibility visibility_;
   std::int64_t row_, row_end_, readable_;
   std::int64_t columns_, column_, column_end_;
+  std::int64_t before_ = 0;  // of the tile before
 };
 
 }  // namespace

@@ -309,6 +309,11 @@ LaunchShape threads_shape(const char* name, std::int64_t count) {
 }
 
 template <class P>
+bool device_takes_tiles(const P& p) {
+  return p.variant != 1 && tiles_apply_on_device(p);
+}
+
+template <class P>
 Status check(const P& p) {
   if (const Status status = check_retrieval_rule(p); !status.ok()) {
     return status;
@@ -317,12 +322,14 @@ Status check(const P& p) {
     return status;
   }
   const bool is_there = p.variant == 0 || p.variant == 1 || p.variant == 3;
-  return is_there ? Status{} : Status::invalid("retrieval: a GPU has variants 0, 1 and 3");
-}
-
-template <class P>
-bool device_takes_tiles(const P& p) {
-  return p.variant != 1 && tiles_apply_on_device(p);
+  if (!is_there) {
+    return Status::invalid("retrieval: a GPU has variants 0, 1 and 3");
+  }
+  if (p.dtype == DType::bf16 && !device_takes_tiles(p)) {
+    return Status::unsupported(
+        "retrieval: bf16 is for softmax in one step, without top-k, heads at most 256 wide");
+  }
+  return {};
 }
 
 }  // namespace

@@ -570,7 +570,20 @@ const RegisterKernel backward({"retrieval_backward",
                                {},
                                kDeviceVariants});
 
-std::vector<SizeParameter> sizes() {
+KernelCase sized_forward(const Sizes& s, const CpuContext& context) {
+  return forward_case(retrieval_problem(s), context);
+}
+
+KernelCase sized_backward(const Sizes& s, const CpuContext& context) {
+  return backward_case(retrieval_problem(s), context);
+}
+
+const RegisterSizes forward_sizes("retrieval_forward", retrieval_sizes(), sized_forward);
+const RegisterSizes backward_sizes("retrieval_backward", retrieval_sizes(), sized_backward);
+
+}  // namespace
+
+std::vector<SizeParameter> retrieval_sizes() {
   std::vector<SizeParameter> all = association_sizes();
   all.push_back(choice("separation", "how scores become weights",
                        {"sparsemax", "entmax15", "entmax", "softmax", "polynomial"}));
@@ -582,7 +595,7 @@ std::vector<SizeParameter> sizes() {
   return all;
 }
 
-Problem sized_problem(const Sizes& s) {
+RetrievalProblem retrieval_problem(const Sizes& s) {
   Problem p;
   p.shape = association_problem(s);
   constexpr Separation kSeparations[] = {Separation::sparsemax, Separation::entmax,
@@ -601,19 +614,6 @@ Problem sized_problem(const Sizes& s) {
   p.update_steps = s.at("steps");
   return p;
 }
-
-KernelCase sized_forward(const Sizes& s, const CpuContext& context) {
-  return forward_case(sized_problem(s), context);
-}
-
-KernelCase sized_backward(const Sizes& s, const CpuContext& context) {
-  return backward_case(sized_problem(s), context);
-}
-
-const RegisterSizes forward_sizes("retrieval_forward", sizes(), sized_forward);
-const RegisterSizes backward_sizes("retrieval_backward", sizes(), sized_backward);
-
-}  // namespace
 
 KernelCase retrieval_forward_case(const RetrievalProblem& p, const CpuContext& context) {
   return forward_case(p, context);

@@ -1,45 +1,13 @@
 // The gradients of variant 3 of retrieval on a GPU: the loop of softmax_attention_backward.cuh over
 // gathered keys and queries.
 #include "kernels/association/attention_launch.cuh"
-#include "kernels/association/gathered_walk.cuh"
+#include "kernels/association/retrieval_rule.cuh"
+#include "kernels/association/retrieval_tensor.h"
 #include "kernels/association/retrieval_tiles.h"
 
 namespace basin::kernels {
 
 namespace {
-
-AttentionBackward shape_of(const RetrievalBackward& p) {
-  return {p.q,
-          p.k,
-          p.v,
-          p.out,
-          p.dout,
-          p.dq,
-          p.dk,
-          p.dv,
-          p.beta,
-          p.dbeta,
-          nullptr,
-          nullptr,
-          p.workspace,
-          p.B,
-          p.H,
-          p.visibility.L,
-          p.visibility.M,
-          p.D,
-          p.Dv,
-          p.visibility.causal,
-          p.dtype};
-}
-
-GatheredRule rule_of(const RetrievalBackward& p) {
-  GatheredRule rule;
-  rule.seen = p.visibility;
-  rule.dropout = p.dropout;
-  rule.normalise_all = p.separation.normalise_all;
-  rule.statistics = const_cast<void*>(p.statistics);  // which a backward pass reads
-  return rule;
-}
 
 // Softmax has no exponent.
 template <class T>
@@ -52,7 +20,11 @@ BASIN_KERNEL void retrieval_no_dalpha_kernel(T* dalpha, std::int64_t H) {
 
 }  // namespace
 
-std::int64_t retrieval_tiles_backward_workspace(const RetrievalBackward& p, const DeviceContext&) {
+std::int64_t retrieval_tiles_backward_workspace(const RetrievalBackward& p,
+                                                const DeviceContext& context) {
+  if (p.dtype == DType::bf16) {
+    return retrieval_tensor_backward_workspace(p, context);
+  }
   return attention_backward_bytes(shape_of(p), rule_of(p));
 }
 
@@ -60,15 +32,18 @@ Status retrieval_tiles_backward(const RetrievalBackward& p, const DeviceContext&
   if (p.H == 0) {
     return {};
   }
-  const Status status = launch_attention_backward(
-      {"retrieval_tiles_delta", "retrieval_tiles_backward_queries", "retrieval_tiles_backward_sum",
-       "retrieval_tiles_backward_keys", "retrieval_tiles_dbeta"},
-      shape_of(p), rule_of(p), context);
+  const bool halves = p.dtype == DType::bf16;
+  const Status status = halves ? retrieval_tensor_backward(p, context)
+                               : launch_attention_backward(
+                                     {"retrieval_tiles_delta", "retrieval_tiles_backward_queries",
+                                      "retrieval_tiles_backward_sum",
+                                      "retrieval_tiles_backward_keys", "retrieval_tiles_dbeta"},
+                                     shape_of(p), rule_of(p), context);
   if (!status.ok() || p.dalpha == nullptr) {
     return status;
   }
   constexpr unsigned kThreads = 256;
-  return dispatch_floating(p.dtype, [&]<class T>(T) {
+  return dispatch_floating(halves ? DType::f32 : p.dtype, [&]<class T>(T) {
     return launch({"retrieval_tiles_no_dalpha",
                    {static_cast<unsigned>(pieces_of(p.H, kThreads)), 1, 1},
                    {kThreads, 1, 1}},

@@ -5,8 +5,9 @@
 
 namespace basin::kernels {
 
-std::int64_t attention_forward_workspace(const AttentionForward& p, const DeviceContext&) {
-  return p.dtype == DType::bf16 ? 0 : attention_forward_bytes(p, PrefixRule{});
+std::int64_t attention_forward_workspace(const AttentionForward& p, const DeviceContext& context) {
+  return p.dtype == DType::bf16 ? tensor_attention_forward_workspace(p, context)
+                                : attention_forward_bytes(p, PrefixRule{});
 }
 
 Status attention_forward(const AttentionForward& p, const DeviceContext& context) {

@@ -257,23 +257,29 @@ BASIN_KERNEL void attention_gradient_kernel(AttentionBackward p, Rule rule, KeyS
   }
 }
 
-/// dq from its parts, a thread for an element.
-template <class T>
-BASIN_KERNEL void attention_sum_dq_kernel(AttentionBackward p, KeySplit split) {
+/// What blocks leave of the rows of every head, to be added up: (heads, rows, parts, stride).
+struct RowParts {
+  const void* data;
+  std::int64_t heads, rows, width, parts, stride;
+};
+
+/// Adds them up in order, a thread for an element. `Out` is what `to` is stored in, which has H
+/// heads.
+template <class T, class Out>
+BASIN_KERNEL void attention_sum_rows_kernel(RowParts from, HeadView to, std::int64_t H) {
   const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (at >= p.B * p.H * p.L * p.D) {
+  if (at >= from.heads * from.rows * from.width) {
     return;
   }
-  const std::int64_t query = at / p.D;
-  const std::int64_t c = at % p.D;
-  const std::int64_t stride = partial_stride(p);
-  const T* const from = static_cast<const T*>(split.partial) + query * split.parts * stride + c;
+  const std::int64_t row = at / from.width;
+  const std::int64_t c = at % from.width;
+  const T* const parts = static_cast<const T*>(from.data) + row * from.parts * from.stride + c;
   T sum = 0;
-  for (std::int64_t part = 0; part < split.parts; ++part) {
-    sum += from[part * stride];
+  for (std::int64_t part = 0; part < from.parts; ++part) {
+    sum += parts[part * from.stride];
   }
-  const std::int64_t head = query / p.L;
-  p.dq.head<T>(head / p.H, head % p.H)[query % p.L * p.dq.row_stride + c] = sum;
+  const std::int64_t head = row / from.rows;
+  to.head<Out>(head / H, head % H)[row % from.rows * to.row_stride + c] = stored_as<Out>(sum);
 }
 
 /// dbeta of a head from the parts of its tiles in all batch items: a block for a head.

@@ -179,8 +179,9 @@ BASIN_KERNEL void attention_forward_kernel(AttentionForward p, Rule rule, KeySpl
   }
 }
 
-/// Puts the parts of a query together: a warp for a query of any head.
-template <class T, class Rule>
+/// Puts the parts of a query together: a warp for a query of any head. `Out` is what out is stored
+/// in.
+template <class T, class Out, class Rule>
 BASIN_KERNEL void attention_combine_kernel(AttentionForward p, Rule rule, KeySplit split) {
   const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (at >= p.B * p.H * p.L) {
@@ -204,13 +205,13 @@ BASIN_KERNEL void attention_combine_kernel(AttentionForward p, Rule rule, KeySpl
   }
   total = warp_reduce<Sum>(total);
   const std::int64_t head = at / p.L;
-  T* const to = p.out.head<T>(head / p.H, head % p.H) + at % p.L * p.out.row_stride;
+  Out* const to = p.out.head<Out>(head / p.H, head % p.H) + at % p.L * p.out.row_stride;
   for (std::int64_t c = threadIdx.x; c < Dv; c += kWarpSize) {
     T sum = 0;
     for (std::int64_t part = 0; part < split.parts; ++part) {
       sum += weight_of(part) * from(part)[c];
     }
-    to[c] = blind ? T(0) : sum / total;
+    to[c] = stored_as<Out>(blind ? T(0) : sum / total);
   }
   if (threadIdx.x == 0) {
     rule.keep(p, at, largest, total);

@@ -16,7 +16,6 @@
 
 #include <bit>
 #include <cstdint>
-#include <type_traits>
 
 #include "kernels/association/tiles.cuh"
 #include "kernels/common/half.h"
@@ -45,15 +44,6 @@ BASIN_DEVICE inline bool is_finite(float number) {
 
 BASIN_DEVICE inline float widened(BFloat16 number) { return to_float(number); }
 BASIN_DEVICE inline float widened(float number) { return number; }
-
-template <class T>
-BASIN_DEVICE T rounded_to(float number) {
-  if constexpr (std::is_same_v<T, BFloat16>) {
-    return to_bfloat16(number);
-  } else {
-    return number;
-  }
-}
 
 /// Numbers that move in one access of 16 bytes.
 template <class T>
@@ -118,6 +108,30 @@ BASIN_DEVICE void add_not_finite(const T* tile, float (&sums)[kOut / 8][4], Sees
   }
 }
 
+/// The lane's numbers of `sums` times `scale` as f32 into its two rows, or added to what is there:
+/// `rows` are their first numbers, at multiples of 8 bytes, or null; `width` columns.
+template <int kOut>
+BASIN_DEVICE void write_sums(const float (&sums)[kOut / 8][4], const float (&scale)[2],
+                             float* const (&rows)[2], int width, bool adds) {
+  BASIN_UNROLL
+  for (int r = 0; r < 2; ++r) {
+    BASIN_UNROLL
+    for (int n = 0; n < kOut / 8; ++n) {
+      const int column = n * 8 + column_of_lane();
+      if (rows[r] == nullptr || column >= width) {
+        continue;
+      }
+      float numbers[2] = {};
+      if (adds) {
+        load_run(rows[r] + column, width - column, numbers);
+      }
+      numbers[0] += sums[n][2 * r] * scale[r];
+      numbers[1] += sums[n][2 * r + 1] * scale[r];
+      store_run(rows[r] + column, width - column, numbers);
+    }
+  }
+}
+
 /// The warp's rows of `sums` times `scale`, rounded, from `to` on: `rows` of them (it may be
 /// negative) and `width` columns. They go by way of `stage`, 16 rows of a tile kWidth wide that
 /// only this warp uses, so that a row is written in pieces of 16 bytes where `wide` says that it
@@ -135,8 +149,8 @@ BASIN_DEVICE void write_rows(const float (&sums)[kOut / 8][4], const float (&sca
     BASIN_UNROLL
     for (int r = 0; r < 2; ++r) {
       Pack<T, 2> pair;
-      pair.at[0] = rounded_to<T>(sums[n][2 * r] * scale[r]);
-      pair.at[1] = rounded_to<T>(sums[n][2 * r + 1] * scale[r]);
+      pair.at[0] = stored_as<T>(sums[n][2 * r] * scale[r]);
+      pair.at[1] = stored_as<T>(sums[n][2 * r + 1] * scale[r]);
       store_pack<2>(stage + (lane / 4 + 8 * r) * kRow + n * 8 + column_of_lane(), pair);
     }
   }

@@ -4,10 +4,12 @@
 // which it reads with one instruction.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 #include "kernels/association/heads.h"
 #include "kernels/common/device.h"
+#include "kernels/common/half.h"
 #include "kernels/common/pack.cuh"
 #include "kernels/common/ptx.cuh"
 
@@ -21,6 +23,16 @@ constexpr int kDown = 8;     // and along y
 
 BASIN_DEVICE inline int tile_x() { return static_cast<int>(threadIdx.x) % kAcross; }
 BASIN_DEVICE inline int tile_y() { return static_cast<int>(threadIdx.x) / kAcross; }
+
+/// What a sum is rounded to where it is stored: itself or bf16.
+template <class Out, class T>
+BASIN_DEVICE inline Out stored_as(T number) {
+  if constexpr (std::same_as<Out, BFloat16>) {
+    return to_bfloat16(number);
+  } else {
+    return number;
+  }
+}
 
 // A run of N neighbours moves by packs of at most 16 bytes.
 template <class T, int N>

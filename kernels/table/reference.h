@@ -58,12 +58,13 @@ inline CaseBuffer workspace_bytes(std::string name, std::int64_t bytes) {
   return buffer;
 }
 
-/// What every variant up to `last` can work with, in every dtype: the most that `workspace(dtype,
-/// variant)` asks for.
+/// What every variant up to `last` can work with, in each of `dtypes`: the most that
+/// `workspace(dtype, variant)` asks for.
 template <class F>
-std::int64_t most_bytes(int last, F&& workspace) {
+std::int64_t most_bytes(int last, F&& workspace,
+                        std::initializer_list<DType> dtypes = {DType::f32, DType::f64}) {
   std::int64_t most = 0;
-  for (const DType dtype : {DType::f32, DType::f64}) {
+  for (const DType dtype : dtypes) {
     for (int variant = 0; variant <= last; ++variant) {
       most = std::max(most, static_cast<std::int64_t>(workspace(dtype, variant)));
     }
@@ -71,13 +72,14 @@ std::int64_t most_bytes(int last, F&& workspace) {
   return most;
 }
 
-/// The same on the executor and, in a build with CUDA, on a GPU: `workspace(dtype, variant,
-/// context)`.
+/// The same on the executor and, in a build with CUDA, on a GPU, in bf16, too: `workspace(dtype,
+/// variant, context)`.
 template <class F>
 std::int64_t most_bytes_on_devices(int last, F&& workspace) {
   const auto on = [&](const auto& context) {
     return most_bytes(last,
-                      [&](DType dtype, int variant) { return workspace(dtype, variant, context); });
+                      [&](DType dtype, int variant) { return workspace(dtype, variant, context); },
+                      {DType::f32, DType::f64, DType::bf16});
   };
   const std::int64_t most = on(SimtContext{});
   if constexpr (kCudaBuilt) {

@@ -1,6 +1,7 @@
 // Retrieval by tiles of gathered keys, as it is written for CUDA: softmax under every visibility
 // and their combinations, forward and backward, against the definition; what hidden keys and
-// queries may not reach; that tiles without a visible pair are not even loaded.
+// queries may not reach; that tiles without a visible pair are not even loaded. In bf16 the same on
+// tensor cores.
 #include "kernels/association/retrieval_tiles.h"
 
 #include <algorithm>
@@ -32,6 +33,17 @@ enum Buffer : std::size_t {
   kDk = 10,
   kDv = 11
 };
+
+constexpr DType kFormats[] = {DType::f32, DType::f64, DType::bf16};
+
+KernelCase forward_in(DType dtype, const RetrievalProblem& p, const CpuContext& cpu) {
+  return dtype == DType::bf16 ? retrieval_tensor_forward_case(p, cpu)
+                              : retrieval_forward_case(p, cpu);
+}
+KernelCase backward_in(DType dtype, const RetrievalProblem& p, const CpuContext& cpu) {
+  return dtype == DType::bf16 ? retrieval_tensor_backward_case(p, cpu)
+                              : retrieval_backward_case(p, cpu);
+}
 
 struct Named {
   std::string name;
@@ -187,11 +199,9 @@ std::vector<SimtContext> three_orders() {
 }
 
 // Runs the case with tiles in each order of threads: the same bits, within `tolerance` of the
-// reference.
+// reference or of what a naive computation is off by.
 void check(const KernelCase& problem, DType dtype, double tolerance, const CpuContext& cpu) {
   SCOPED_TRACE(problem.name + " " + name_of(dtype));
-  CaseArrays expected = CaseArrays(problem, dtype, cpu).widened();
-  problem.reference(expected.data());
   const auto run = [&](const SimtContext& order) {
     CaseArrays arrays(problem, dtype, cpu);
     EXPECT_TRUE(arrays.status().ok()) << arrays.status().message;
@@ -202,7 +212,8 @@ void check(const KernelCase& problem, DType dtype, double tolerance, const CpuCo
   };
   const std::vector<SimtContext> orders = three_orders();
   const CaseArrays found = run(orders.front());
-  const auto worst = found.difference(expected);
+  const CaseReference reference(problem, CaseArrays(problem, dtype, cpu));
+  const auto worst = reference.difference(found);
   EXPECT_TRUE(worst.error <= tolerance)
       << worst.buffer << "[" << worst.position << "] is " << worst.found << ", expected "
       << worst.expected << ": error " << worst.error << " above " << tolerance;
@@ -212,32 +223,59 @@ void check(const KernelCase& problem, DType dtype, double tolerance, const CpuCo
 }
 
 // Tolerances are those of the table (retrieval_table.cpp).
-void check_both(const RetrievalProblem& p, const CpuContext& cpu) {
-  for (const DType dtype : {DType::f32, DType::f64}) {
-    const bool single = dtype == DType::f32;
-    check(retrieval_forward_case(p, cpu), dtype, single ? 5e-6 : 1e-13, cpu);
-    check(retrieval_backward_case(p, cpu), dtype, single ? 5e-5 : 1e-11, cpu);
+void check_passes(const RetrievalProblem& p, DType dtype, const CpuContext& cpu, bool backward) {
+  const bool half = dtype == DType::bf16;
+  const bool single = dtype == DType::f32;
+  check(forward_in(dtype, p, cpu), dtype, half ? kNaiveErrors : single ? 5e-6 : 1e-13, cpu);
+  if (backward) {
+    check(backward_in(dtype, p, cpu), dtype, half ? kNaiveErrors : single ? 5e-5 : 1e-11, cpu);
   }
+}
+
+void check_all(const RetrievalProblem& p, const CpuContext& cpu) {
+  for (const DType dtype : kFormats) {
+    check_passes(p, dtype, cpu, true);
+  }
+}
+
+// bf16 goes through the walks of f32, so that some problems of each visibility are enough, and each
+// problem under some of them.
+bool is_run(DType dtype, std::size_t problem, const Named& visibility) {
+  std::size_t number = 0;
+  while (visibilities()[number].name != visibility.name) {
+    ++number;
+  }
+  return dtype != DType::bf16 || (problem + number) % 3 == 0;
 }
 
 class RetrievalTiles : public testing::TestWithParam<Named> {};
 
 TEST_P(RetrievalTiles, AgreeWithTheDefinition) {
   const TestContext cpu(1);
-  for (const RetrievalProblem& p : problems_of(GetParam())) {
-    check_both(p, cpu);
+  const std::vector<RetrievalProblem> problems = problems_of(GetParam());
+  for (std::size_t n = 0; n < problems.size(); ++n) {
+    for (const DType dtype : kFormats) {
+      if (is_run(dtype, n, GetParam())) {
+        check_passes(problems[n], dtype, cpu, true);
+      }
+    }
   }
 }
 
 // In which queries and keys a NaN may show up: nowhere but where it is seen.
 TEST_P(RetrievalTiles, WhatIsHiddenReachesNothing) {
   const TestContext cpu(1);
-  for (const RetrievalProblem& p : problems_of(GetParam())) {
+  const std::vector<RetrievalProblem> problems = problems_of(GetParam());
+  for (std::size_t n = 0; n < problems.size(); ++n) {
+    const RetrievalProblem& p = problems[n];
     const AssociationProblem& s = p.shape;
     const Visibility seen = p.visibility();
     const std::int64_t bad_key = s.M / 3;
     const std::int64_t bad_query = s.L / 2;
-    for (const DType dtype : {DType::f32, DType::f64}) {
+    for (const DType dtype : kFormats) {
+      if (!is_run(dtype, n, GetParam())) {
+        continue;
+      }
       SCOPED_TRACE(s.name + " " + name_of(dtype));
       const auto run = [&](const KernelCase& problem, auto&& change) {
         CaseArrays arrays(problem, dtype, cpu);
@@ -278,11 +316,11 @@ TEST_P(RetrievalTiles, WhatIsHiddenReachesNothing) {
           set_row(s, data[kV], dtype, s.M, s.Dv, b, bad_key, kNaN);
         }
       };
-      const KernelCase forward = retrieval_forward_case(p, cpu);
+      const KernelCase forward = forward_in(dtype, p, cpu);
       const CaseArrays out = run(forward, nothing);
       expect_unchanged(run(forward, break_key), out, kOut, s.L, s.Dv, sees_bad_key);
 
-      const KernelCase backward = retrieval_backward_case(p, cpu);
+      const KernelCase backward = backward_in(dtype, p, cpu);
       const CaseArrays gradients = run(backward, nothing);
       expect_unchanged(run(backward, break_key), gradients, kDq, s.L, s.D, sees_bad_key);
       const CaseArrays broken = run(backward, [&](void* const* data) {
@@ -322,7 +360,7 @@ TEST(RetrievalTilesOnSimt, HeadsOfEveryWidth) {
         p.seen.radius = 25;
         p.shape.causal = true;
       }
-      check_both(p, cpu);
+      check_all(p, cpu);
     }
   }
   // Values that are wider than keys, and rows that cannot be copied 16 bytes at a time.
@@ -335,7 +373,7 @@ TEST(RetrievalTilesOnSimt, HeadsOfEveryWidth) {
                                .Dv = 67,
                                .interleaved = true}};
   p.seen.radius = 7;
-  check_both(p, cpu);
+  check_all(p, cpu);
 }
 
 // Statistics are what any other backward pass may use: those of the definition.
@@ -391,12 +429,12 @@ TEST(RetrievalTilesOnSimt, AQueryWithoutKeysGivesZeros) {
 }
 
 // Rows are copied 16 bytes at a time, so copies tell how many rows were loaded.
-std::int64_t copies_of(const KernelCase& problem, const CpuContext& cpu) {
-  CaseArrays arrays(problem, DType::f32, cpu);
+std::int64_t copies_of(const KernelCase& problem, DType dtype, const CpuContext& cpu) {
+  CaseArrays arrays(problem, dtype, cpu);
   LaunchCounts counts;
   SimtContext context;
   context.counts = &counts;
-  EXPECT_TRUE(problem.run_simt(arrays.data(), DType::f32, kTiles, context).ok());
+  EXPECT_TRUE(problem.run_simt(arrays.data(), dtype, kTiles, context).ok());
   return counts.async_copies;
 }
 
@@ -417,12 +455,6 @@ TEST(RetrievalTilesOnSimt, WhatNoQuerySeesIsNotLoaded) {
     std::int64_t forward;  // most tiles: of queries, and twice those of keys
     double backward;       // share of what is copied with all keys
   };
-  const RetrievalProblem everything = problem([](RetrievalProblem&) {});
-  const std::int64_t all = copies_of(retrieval_forward_case(everything, cpu), cpu);
-  const std::int64_t all_backward = copies_of(retrieval_backward_case(everything, cpu), cpu);
-  constexpr std::int64_t kParts = 4;  // of the keys: 16 tiles of queries do not fill a card
-  EXPECT_EQ(all, kTilesOfHead * (kParts + 2 * kTilesOfHead) * kTile);
-  EXPECT_EQ(all_backward, kTilesOfHead * (2 * kParts + 2 + 4 * kTilesOfHead) * kTile);
   const Case cases[] = {
       // 64 queries see 64 + 2 * 16 keys and a global one.
       {"window",
@@ -467,15 +499,27 @@ TEST(RetrievalTilesOnSimt, WhatNoQuerySeesIsNotLoaded) {
        },
        1 + 2, 0.15},  // of the rest the rows alone
   };
-  for (const Case& c : cases) {
-    SCOPED_TRACE(c.name);
-    const RetrievalProblem p = problem(c.change);
-    const std::int64_t copies = copies_of(retrieval_forward_case(p, cpu), cpu);
-    EXPECT_LE(copies, c.forward * kTile);
-    EXPECT_GT(copies, 0);
-    const std::int64_t backward = copies_of(retrieval_backward_case(p, cpu), cpu);
-    EXPECT_LE(static_cast<double>(backward), c.backward * static_cast<double>(all_backward));
-    EXPECT_GT(backward, 0);
+  // bf16 has rows of half the size, padded to twice the width.
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const RetrievalProblem everything = problem([](RetrievalProblem&) {});
+    const std::int64_t all = copies_of(forward_in(dtype, everything, cpu), dtype, cpu);
+    const std::int64_t all_backward = copies_of(backward_in(dtype, everything, cpu), dtype, cpu);
+    constexpr std::int64_t kParts = 4;  // of the keys: 16 tiles of queries do not fill a card
+    EXPECT_EQ(all, kTilesOfHead * (kParts + 2 * kTilesOfHead) * kTile);
+    // lse and delta of 64 queries are copied with them.
+    const std::int64_t statistics = dtype == DType::bf16 ? kTilesOfHead * kLength * 2 : 0;
+    EXPECT_EQ(all_backward,
+              kTilesOfHead * (2 * kParts + 2 + 4 * kTilesOfHead) * kTile + statistics);
+    for (const Case& c : cases) {
+      SCOPED_TRACE(c.name + " " + name_of(dtype));
+      const RetrievalProblem p = problem(c.change);
+      const std::int64_t copies = copies_of(forward_in(dtype, p, cpu), dtype, cpu);
+      EXPECT_LE(copies, c.forward * kTile);
+      EXPECT_GT(copies, 0);
+      const std::int64_t backward = copies_of(backward_in(dtype, p, cpu), dtype, cpu);
+      EXPECT_LE(static_cast<double>(backward), c.backward * static_cast<double>(all_backward));
+      EXPECT_GT(backward, 0);
+    }
   }
 }
 
@@ -499,18 +543,18 @@ TEST(RetrievalTilesOnSimt, ManyKeysForFewQueries) {
                                      .key_lengths = {1610, 301}}};
         p.normalise_all = causal && L == 9;
         named.change(p);
-        for (const DType dtype : {DType::f32, DType::f64}) {
-          const KernelCase problem = retrieval_forward_case(p, cpu);
-          check(problem, dtype, dtype == DType::f32 ? 5e-6 : 1e-13, cpu);
-          if (L < 70) {  // the reference takes L M^2
-            check(retrieval_backward_case(p, cpu), dtype, dtype == DType::f32 ? 5e-5 : 1e-11, cpu);
+        for (const DType dtype : kFormats) {
+          if (dtype == DType::bf16 && (L == 8 || causal != (visibility == "mask"))) {
+            continue;  // enough of them
           }
+          check_passes(p, dtype, cpu, L < 70);  // the reference of gradients takes L M^2
+          const KernelCase problem = forward_in(dtype, p, cpu);
           LaunchCounts counts;
           SimtContext context;
           context.counts = &counts;
           CaseArrays arrays(problem, dtype, cpu);
           ASSERT_TRUE(problem.run_simt(arrays.data(), dtype, kTiles, context).ok());
-          const std::int64_t tiles = dtype == DType::f32 ? (L + 63) / 64 : (L + 31) / 32;
+          const std::int64_t tiles = dtype == DType::f64 ? (L + 31) / 32 : (L + 63) / 64;
           EXPECT_EQ(counts.launches, 2);
           EXPECT_GE(counts.blocks, 2 * 2 * tiles) << "one part";
         }
@@ -531,7 +575,13 @@ TEST(RetrievalTilesOnSimt, LeaveTheRestToTheGeneralKernel) {
   rest[3].update_steps = 2;
   rest[4].shape.Dv = 257;
   for (const RetrievalProblem& problem : rest) {
-    check_both(problem, cpu);
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      check_passes(problem, dtype, cpu, true);
+    }
+    const KernelCase half = retrieval_tensor_forward_case(problem, cpu);
+    CaseArrays arrays(half, DType::bf16, cpu);
+    EXPECT_EQ(half.run_simt(arrays.data(), DType::bf16, kTiles, SimtContext{}).code,
+              Status::Code::unsupported);
   }
   const KernelCase problem = retrieval_forward_case(p, cpu);
   for (const int variant : {-1, 2, 4, 5}) {

@@ -137,6 +137,8 @@ TEST(CudaKernels, AreAllThere) {
       "reduce_sum",
       "retrieval_backward",
       "retrieval_forward",
+      "retrieval_tensor_backward",
+      "retrieval_tensor_forward",
       "rnn_backward",
       "rnn_forward",
       "rotary",

@@ -50,29 +50,49 @@ struct Arrays {
   AttentionForward call(Halves& out, std::vector<float>& lse) const {
     out.assign(static_cast<std::size_t>(size(s.L, out_row)), BFloat16{0x4040});  // 3
     lse.assign(static_cast<std::size_t>(s.B * s.H * s.L), 7.0f);
-    return {view(q, s.L, s.D),
-            view(k, s.M, s.D),
-            view(v, s.M, s.Dv),
-            view(out, s.L, out_row),
-            beta.data(),
-            s.lengths(),
-            lse.data(),
-            nullptr,
-            s.B,
-            s.H,
-            s.L,
-            s.M,
-            s.D,
-            s.Dv,
-            s.causal,
-            DType::bf16};
+    AttentionForward p{view(q, s.L, s.D),
+                       view(k, s.M, s.D),
+                       view(v, s.M, s.Dv),
+                       view(out, s.L, out_row),
+                       beta.data(),
+                       s.lengths(),
+                       lse.data(),
+                       nullptr,
+                       s.B,
+                       s.H,
+                       s.L,
+                       s.M,
+                       s.D,
+                       s.Dv,
+                       s.causal,
+                       DType::bf16};
+    workspace.assign(
+        static_cast<std::size_t>(attention_forward_workspace(p, SimtContext{}) / 8 + 1), 0.0);
+    p.workspace = workspace.data();
+    return p;
   }
 
   AssociationProblem s;
   std::int64_t out_row;
   Halves q, k, v, dout;
   std::vector<float> beta;
+  mutable std::vector<double> workspace;
 };
+
+// Those of the table, and one whose queries are so few that blocks have parts of the keys.
+std::vector<AssociationProblem> all_problems() {
+  std::vector<AssociationProblem> all = association_problems();
+  all.push_back({.name = "few_queries",
+                 .B = 2,
+                 .H = 1,
+                 .L = 67,
+                 .M = 600,
+                 .D = 20,
+                 .Dv = 12,
+                 .causal = true,
+                 .key_lengths = {600, 290}});
+  return all;
+}
 
 struct Gradients {
   Halves dq, dk, dv;
@@ -122,7 +142,7 @@ Gradients gradients(const Arrays& a, const SimtContext& context) {
 
 // What lies between the rows of out stays as it is.
 TEST(TensorAttention, RowsMayHaveGaps) {
-  for (const AssociationProblem& s : association_problems()) {
+  for (const AssociationProblem& s : all_problems()) {
     SCOPED_TRACE(s.name);
     const Arrays plain(s);
     const Arrays gaps(s, 3);
@@ -143,7 +163,7 @@ TEST(TensorAttention, RowsMayHaveGaps) {
 TEST(TensorAttention, HiddenPairsDoNotReachAGradient) {
   for (const float strange :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    for (const AssociationProblem& s : association_problems()) {
+    for (const AssociationProblem& s : all_problems()) {
       if (s.L == 0 || s.M == 0 || s.D > 64) {
         continue;
       }
@@ -197,7 +217,7 @@ TEST(TensorAttention, HiddenPairsDoNotReachAGradient) {
 TEST(TensorAttention, HiddenKeysDoNotReachAQuery) {
   for (const float strange :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1000.0f}) {
-    for (const AssociationProblem& s : association_problems()) {
+    for (const AssociationProblem& s : all_problems()) {
       for (const std::int64_t first : {s.M / 3, s.M - 1}) {
         SCOPED_TRACE(s.name + " " + std::to_string(strange) + " from " + std::to_string(first));
         const Arrays before(s);
@@ -258,6 +278,58 @@ TEST(TensorAttention, AStrangeValueReachesThoseWhoSeeItAndItsColumn) {
       }
     }
   }
+}
+
+// An item of a batch, or a head, has the bits that it has alone. So few keys are not cut into
+// parts, whose number follows the shape.
+TEST(TensorAttention, AnItemDoesNotDependOnItsBatch) {
+  AssociationProblem s{.name = "",
+                       .B = 3,
+                       .H = 2,
+                       .L = 70,
+                       .M = 90,
+                       .D = 24,
+                       .Dv = 16,
+                       .causal = true,
+                       .key_lengths = {90, 40, 0}};
+  const Arrays all(s);
+  const Gradients together = gradients(all, SimtContext{});
+  for (std::int64_t b = 0; b < s.B; ++b) {
+    for (std::int64_t h = 0; h < s.H; ++h) {
+      AssociationProblem one = s;
+      one.B = one.H = 1;
+      one.key_lengths = {s.key_lengths[static_cast<std::size_t>(b)]};
+      Arrays alone(one);
+      const auto part = [&](const Halves& from, std::int64_t rows, std::int64_t width) {
+        const auto first = from.begin() + (b * s.H + h) * rows * width;
+        return Halves(first, first + rows * width);
+      };
+      alone.q = part(all.q, s.L, s.D);
+      alone.k = part(all.k, s.M, s.D);
+      alone.v = part(all.v, s.M, s.Dv);
+      alone.dout = part(all.dout, s.L, s.Dv);
+      alone.beta = {all.beta[static_cast<std::size_t>(h)]};
+      const Gradients found = gradients(alone, SimtContext{});
+      EXPECT_TRUE(same_bits(found.dq, part(together.dq, s.L, s.D))) << b << " " << h;
+      EXPECT_TRUE(same_bits(found.dk, part(together.dk, s.M, s.D))) << b << " " << h;
+      EXPECT_TRUE(same_bits(found.dv, part(together.dv, s.M, s.Dv))) << b << " " << h;
+    }
+  }
+}
+
+// What a few queries over many keys launch: parts of the keys, and what puts them together.
+TEST(TensorAttention, FewQueriesAreCutIntoPartsOfTheKeys) {
+  const AssociationProblem s{.name = "", .B = 1, .H = 1, .L = 4, .M = 1300, .D = 32, .Dv = 32};
+  const Arrays a(s);
+  Halves out;
+  std::vector<float> lse;
+  LaunchCounts counts;
+  SimtContext context;
+  context.counts = &counts;
+  ASSERT_TRUE(attention_forward(a.call(out, lse), context).ok());
+  EXPECT_EQ(counts.launches, 2);
+  EXPECT_EQ(counts.blocks, 6 + 1);  // of 256 keys and one for four queries
+  EXPECT_EQ(counts.async_copies, (6 * 64 + 2 * 1344) * 32 * 2 / 16);  // 1300 keys in tiles of 64
 }
 
 TEST(TensorAttention, RefusesWhatItCannotDo) {
