@@ -1,11 +1,16 @@
 // out = P(x) v with P a separation of the scores beta x k^T over the visible keys, and x the state
 // after update_steps - 1 replacements x <- P(x) k: retrieval with every option of
 // AssociationOptions. The backward pass computes states and weights again and goes through the
-// steps each query took: see kernels/association/retrieval.h for the gradients.
+// steps each query took: see kernels/association/retrieval.h for the gradients. Softmax in one step
+// can be multiplied in bf16, as attention is (attention.cpp).
+#include <algorithm>
+
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
+#include "autograd/product_precision.h"
 #include "tensor/error.h"
+#include "tensor/functions/association.h"
 #include "tensor/functions/retrieval.h"
 
 namespace basin {
@@ -33,24 +38,31 @@ Variable retrieval(const Variable& q, const Variable& k, const Variable& v, cons
                            settings.random_key_there,
                            settings.dropout_key_there};
   };
-  const RetrievalResult result =
-      retrieval(inputs(q.value(), k.value(), v.value(), beta.value(), value_of(alpha)));
+  const std::int64_t width = std::max(q.size(-1), v.size(-1));
+  const Precision precision =
+      retrieval_multiplies_in_bf16(settings.options, width) ? product_precision() : Precision::f32;
+  const auto factor = [precision](const Variable& x) {
+    return attention_factor(x.value(), precision);
+  };
+  const RetrievalInputs in = inputs(factor(q), factor(k), factor(v), beta.value(), value_of(alpha));
+  const RetrievalResult result = retrieval(in);
+  const bool is_half = result.out.dtype() == DType::bf16;
+  const auto wide = [is_half](const Tensor& x) { return is_half ? from_attention(x) : x; };
   if (settings.steps != nullptr) {
     *settings.steps = result.steps;
   }
-  return record(
-      "retrieval", {q, k, v, beta, alpha}, result.out,
-      [inputs, q = Saved(q.value()), k = Saved(k.value()), v = Saved(v.value()),
-       beta = Saved(beta.value()), alpha = Saved(value_of(alpha)),
-       lengths = Saved(settings.key_lengths), mask = Saved(settings.mask), out = Saved(result.out),
-       statistics = Saved(result.statistics)](const Tensor& dout, auto) {
-        (void)lengths.get();  // complains if they were written to
-        (void)mask.get();
-        const RetrievalGradients g =
-            retrieval_backward(inputs(q.get(), k.get(), v.get(), beta.get(), alpha.get()),
-                               {out.get(), statistics.get(), Tensor()}, dout);
-        return std::vector{g.dq, g.dk, g.dv, g.dbeta, g.dalpha};
-      });
+  return record("retrieval", {q, k, v, beta, alpha}, wide(result.out),
+                [inputs, q = Saved(in.q), k = Saved(in.k), v = Saved(in.v), beta = Saved(in.beta),
+                 alpha = Saved(in.alpha), lengths = Saved(settings.key_lengths),
+                 mask = Saved(settings.mask), out = Saved(result.out),
+                 statistics = Saved(result.statistics), precision, wide](const Tensor& dout, auto) {
+                  (void)lengths.get();  // complains if they were written to
+                  (void)mask.get();
+                  const RetrievalGradients g = retrieval_backward(
+                      inputs(q.get(), k.get(), v.get(), beta.get(), alpha.get()),
+                      {out.get(), statistics.get(), Tensor()}, attention_factor(dout, precision));
+                  return std::vector{wide(g.dq), wide(g.dk), wide(g.dv), g.dbeta, g.dalpha};
+                });
 }
 
 Variable associate(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,

@@ -15,10 +15,16 @@ using association::input;
 using association::output;
 using association::PreparedRetrieval;
 
+bool retrieval_multiplies_in_bf16(const AssociationOptions& options, std::int64_t width) {
+  constexpr std::int64_t kWidest = 256;
+  return options.separation == Separation::softmax && options.update_steps == 1 &&
+         options.top_k == 0 && options.top_fraction == 0 && width <= kWidest;
+}
+
 RetrievalResult retrieval(const RetrievalInputs& inputs) {
-  const PreparedRetrieval in(inputs, inputs.v, "retrieval");
+  const PreparedRetrieval in(inputs, inputs.v, "retrieval", true);
   RetrievalResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q),
-                         Tensor::empty({in.B, in.H, in.L, 3}, in.q.dtype(), in.q.device()),
+                         Tensor::empty({in.B, in.H, in.L, 3}, in.per_head_dtype(), in.q.device()),
                          Tensor::empty({in.B, in.H, in.L}, DType::i64, in.q.device())};
   kernels::RetrievalForward p{};
   in.fill_in_all(p);
@@ -37,8 +43,8 @@ RetrievalResult retrieval(const RetrievalInputs& inputs) {
 
 RetrievalGradients retrieval_backward(const RetrievalInputs& inputs, const RetrievalResult& forward,
                                       const Tensor& dout) {
-  const PreparedRetrieval in(inputs, inputs.v, "retrieval_backward");
-  check_same_floating("retrieval_backward", in.q, dout);
+  const PreparedRetrieval in(inputs, inputs.v, "retrieval_backward", true);
+  association::check_same_heads("retrieval_backward", true, in.q, dout);
   kernels::RetrievalBackward p{};
   in.fill_in_all(p);
   const Tensor gradient = head_layout(dout);
@@ -46,7 +52,7 @@ RetrievalGradients retrieval_backward(const RetrievalInputs& inputs, const Retri
   result.dq = empty_heads(in.B, in.H, in.L, in.D, in.q);
   result.dk = empty_heads(in.B, in.H, in.M, in.D, in.q);
   result.dv = empty_heads(in.B, in.H, in.M, in.Dv, in.q);
-  result.dbeta = Tensor::empty({in.H}, in.q.dtype(), in.q.device());
+  result.dbeta = Tensor::empty({in.H}, in.per_head_dtype(), in.q.device());
   p.out = input(forward.out);
   p.dout = input(gradient);
   p.dq = output(result.dq);

@@ -36,6 +36,10 @@ struct RetrievalGradients {
   Tensor dalpha;  ///< (H); entmax only
 };
 
+/// Whether there is a kernel for q, k, v and dout in bf16, on the executor and on a GPU; `width`:
+/// the larger one of D and Dv. out, dq, dk and dv are bf16 then, and the rest is f32.
+bool retrieval_multiplies_in_bf16(const AssociationOptions& options, std::int64_t width);
+
 /// Throw Error for shapes, dtypes or options that do not fit.
 RetrievalResult retrieval(const RetrievalInputs&);
 RetrievalGradients retrieval_backward(const RetrievalInputs&, const RetrievalResult&,

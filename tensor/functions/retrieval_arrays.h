@@ -20,8 +20,9 @@ struct PreparedRetrieval : Prepared {
   kernels::Visibility visibility{};
   kernels::WeightDropout dropout{};
 
-  PreparedRetrieval(const RetrievalInputs& inputs, const Tensor& values, const char* where)
-      : Prepared(inputs.q, inputs.k, values, inputs.beta, inputs.key_lengths, where),
+  PreparedRetrieval(const RetrievalInputs& inputs, const Tensor& values, const char* where,
+                    bool halves_too = false)
+      : Prepared(inputs.q, inputs.k, values, inputs.beta, inputs.key_lengths, where, halves_too),
         options(inputs.options) {
     if (!inputs.beta.defined()) {
       fail("[{}] beta is missing", where);

@@ -3,6 +3,7 @@
 
 #include "tensor/error.h"
 #include "tensor/functions/association.h"
+#include "tensor/functions/retrieval.h"
 #include "tensor/rng.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/same_bits.h"
@@ -49,6 +50,47 @@ TEST(HalfAttention, RunsOnTheExecutorWithStatisticsInF32) {
   EXPECT_EQ(wide.dtype(), DType::f32);
   EXPECT_EQ(largest_difference(wide, result.out), 0.0);
   EXPECT_TRUE(wide.transpose(1, 2).is_contiguous());
+}
+
+RetrievalInputs under_a_window(const AssociationInputs& in) {
+  RetrievalInputs all{in.q, in.k, in.v, in.beta, {}, in.key_lengths, {}, {}};
+  all.options.window = 2;
+  all.options.global_tokens = 1;
+  all.options.weight_dropout = 0.3;
+  all.dropout_key = 7;
+  return all;
+}
+
+TEST(HalfAttention, RetrievesUnderAWindowAsF32DoesOfTheSameNumbers) {
+  const RetrievalInputs in = under_a_window(halves_on(Device::simt));
+  const RetrievalResult result = retrieval(in);
+  EXPECT_EQ(result.out.dtype(), DType::bf16);
+  EXPECT_EQ(result.statistics.dtype(), DType::f32);
+  const Tensor dout = attention_factor(
+      Rng(2).normal(result.out.shape(), 1.0, DType::f32).to(Device::simt), Precision::bf16);
+  const RetrievalGradients gradients = retrieval_backward(in, result, dout);
+  const RetrievalInputs rounded = under_a_window(halves_on(Device::cpu));
+  const RetrievalResult expected = retrieval(rounded);
+  const RetrievalGradients slopes =
+      retrieval_backward(rounded, expected, from_attention(dout.to(Device::cpu)));
+  EXPECT_LT(largest_difference(result.out.to(Device::cpu), expected.out), 2e-2);
+  EXPECT_LT(largest_difference(gradients.dq.to(Device::cpu), slopes.dq), 4e-2);
+  EXPECT_LT(largest_difference(gradients.dk.to(Device::cpu), slopes.dk), 4e-2);
+  EXPECT_LT(largest_difference(gradients.dv.to(Device::cpu), slopes.dv), 4e-2);
+  EXPECT_EQ(gradients.dbeta.dtype(), DType::f32);
+}
+
+TEST(HalfAttention, OtherRetrievalIsRefused) {
+  RetrievalInputs in = under_a_window(halves_on(Device::simt));
+  EXPECT_TRUE(retrieval_multiplies_in_bf16(in.options, 256));
+  EXPECT_FALSE(retrieval_multiplies_in_bf16(in.options, 257));
+  in.options.top_k = 2;
+  EXPECT_FALSE(retrieval_multiplies_in_bf16(in.options, 8));
+  EXPECT_TRUE(refuses<Error>([&] { (void)retrieval(in); }, {"[retrieval]", "bf16 is for softmax"}));
+  in.options.top_k = 0;
+  in.options.separation = Separation::sparsemax;
+  EXPECT_TRUE(refuses<Error>([&] { (void)retrieval(in); }, {"bf16 is for softmax"}));
+  EXPECT_TRUE(refuses<Error>([&] { (void)retrieval_energy(in); }, {"needs f32 or f64"}));
 }
 
 TEST(HalfAttention, FactorsOfOtherPrecisionsAreTheTensorItself) {

@@ -1,5 +1,6 @@
 #include "tools/profile_kernels/association_run.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 
@@ -8,6 +9,7 @@
 #include "tensor/device.h"
 #include "tensor/error.h"
 #include "tensor/functions/elementwise.h"
+#include "tensor/functions/retrieval.h"
 
 namespace basin::profile_kernels {
 
@@ -117,14 +119,17 @@ AssociationOutputs run_retrieval(const AssociationArrays& a, int variant, Device
     std::memcpy(words.mutable_raw(), problem.mask.data(), problem.mask.size());
     arrays["mask"] = words;
   }
-  run_case(kernels::retrieval_forward_case(problem, cpu_context()), arrays, a.dtype, variant,
-           device);
+  const bool halves = a.dtype == DType::bf16;
+  const auto forward =
+      halves ? kernels::retrieval_tensor_forward_case : kernels::retrieval_forward_case;
+  const auto backward =
+      halves ? kernels::retrieval_tensor_backward_case : kernels::retrieval_backward_case;
+  run_case(forward(problem, cpu_context()), arrays, a.dtype, variant, device);
   AssociationOutputs result;
   result.out = arrays.at("out");
   if (a.dout.defined()) {
     arrays["dout"] = a.dout;
-    run_case(kernels::retrieval_backward_case(problem, cpu_context()), arrays, a.dtype, variant,
-             device);
+    run_case(backward(problem, cpu_context()), arrays, a.dtype, variant, device);
     result.dq = arrays.at("dq");
     result.dk = arrays.at("dk");
     result.dv = arrays.at("dv");
@@ -170,14 +175,17 @@ std::string entry_for(const AssociationArrays& a) {
   }
   const bool plain =
       a.options.separation == Separation::softmax && is_plain(a.options) && !a.mask.defined();
-  if (!plain) {
-    return "retrieval_forward";
+  const bool halves = a.dtype == DType::bf16;
+  if (plain) {
+    return halves ? "tensor_attention_forward" : "attention_forward";
   }
-  return a.dtype == DType::bf16 ? "tensor_attention_forward" : "attention_forward";
+  const std::int64_t width = std::max(a.q.size(-1), a.v.size(-1));
+  return halves && retrieval_multiplies_in_bf16(a.options, width) ? "retrieval_tensor_forward"
+                                                                  : "retrieval_forward";
 }
 
 AssociationOutputs run_association(const AssociationArrays& a, int variant, Device device) {
-  if (entry_for(a) == "retrieval_forward") {
+  if (entry_for(a).starts_with("retrieval_")) {
     return run_retrieval(a, variant, device);
   }
   if (a.options.separation == Separation::random_features) {
