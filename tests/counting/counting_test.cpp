@@ -227,53 +227,64 @@ TEST(Counting, TheLadderOfAttentionMovesLessAndLess) {
 }
 
 // What a random mask by tile drops costs nothing: in the tiled loops the reads of shared memory are
-// the products, and the written sectors are whole.
+// the products, and the written sectors are whole. In f32, and in bf16 on tensor cores.
 TEST(Counting, TilesOfRetrievalCostWhatTheMaskKeeps) {
   ThreadPool pool(1);
   const CpuContext cpu{&pool};
   const auto& table = kernel_table();
-  for (const std::string name : {"retrieval_forward", "retrieval_backward"}) {
-    const auto entry = std::find_if(table.begin(), table.end(),
-                                    [&](const KernelEntry& e) { return e.name == name; });
-    ASSERT_NE(entry, table.end());
-    std::vector<double> read;  // by all launches
-    for (const std::int64_t keep : {100, 10}) {
-      Sizes sizes = standard_sizes(entry->sized.parameters);
-      sizes["B"] = sizes["H"] = 1;
-      sizes["L"] = sizes["M"] = 640;
-      sizes["D"] = 32;
-      sizes["separation"] = 3;  // softmax
-      sizes["grain"] = 1;       // tile
-      sizes["keep"] = keep;
-      const KernelCase problem = sized_case(*entry, sizes, cpu);
-      CaseArrays arrays(problem, DType::f32, cpu);
-      AccessCounter counter;
-      for (std::size_t n = 0; n < problem.buffers.size(); ++n) {
-        counter.watch(arrays.data()[n], static_cast<std::size_t>(arrays.elements(n)) * 4);
+  for (const bool half : {false, true}) {
+    for (const bool forward : {true, false}) {
+      const DType dtype = half ? DType::bf16 : DType::f32;
+      const std::string family = half ? "retrieval_tensor_" : "retrieval_";
+      const std::string name = family + (forward ? "forward" : "backward");
+      SCOPED_TRACE(name);
+      const auto entry = std::find_if(table.begin(), table.end(),
+                                      [&](const KernelEntry& e) { return e.name == name; });
+      ASSERT_NE(entry, table.end());
+      std::vector<double> read;  // by all launches
+      for (const std::int64_t keep : {100, 10}) {
+        Sizes sizes = standard_sizes(entry->sized.parameters);
+        sizes["B"] = sizes["H"] = 1;
+        sizes["L"] = sizes["M"] = 640;
+        sizes["D"] = 32;
+        sizes["grain"] = 1;  // tile
+        sizes["keep"] = keep;
+        if (!half) {
+          sizes["separation"] = 3;  // softmax
+        }
+        const KernelCase problem = sized_case(*entry, sizes, cpu);
+        CaseArrays arrays(problem, dtype, cpu);
+        AccessCounter counter;
+        for (std::size_t n = 0; n < problem.buffers.size(); ++n) {
+          counter.watch(arrays.data()[n], static_cast<std::size_t>(arrays.elements(n)) *
+                                              size_of(arrays.dtype_of_buffer(n)));
+        }
+        const Status status = problem.run_simt(arrays.data(), dtype, 3, SimtContext{});
+        ASSERT_TRUE(status.ok()) << status.message;
+        double bytes = 0;
+        for (const auto& [kernel, a] : counter.kernels()) {
+          bytes += static_cast<double>(a.shared_reads.bytes);
+        }
+        read.push_back(bytes);
+        const auto written = [&](const std::string& kernel, std::size_t buffer) {
+          return counter.kernels()
+              .at((half ? "retrieval_tensor_" : "retrieval_tiles_") + kernel)
+              .of_arrays[buffer][1];
+        };
+        const std::int64_t once = 640 * 32 * (half ? 2 : 4) / 32;  // sectors of a result
+        const bool in_parts = keep == 100;                         // 640 keys are cut, 64 are not
+        if (forward) {
+          EXPECT_EQ(written(in_parts ? "combine" : "forward", 5), once);
+          continue;
+        }
+        EXPECT_EQ(written(in_parts ? "backward_sum" : "backward_queries", 9), once);
+        if (keep == 100) {  // else a block adds up what groups of queries give
+          EXPECT_EQ(written("backward_keys", 10), once);
+          EXPECT_EQ(written("backward_keys", 11), once);
+        }
       }
-      const Status status = problem.run_simt(arrays.data(), DType::f32, 3, SimtContext{});
-      ASSERT_TRUE(status.ok()) << status.message;
-      double bytes = 0;
-      for (const auto& [kernel, a] : counter.kernels()) {
-        bytes += static_cast<double>(a.shared_reads.bytes);
-      }
-      read.push_back(bytes);
-      const auto written = [&](const std::string& kernel, std::size_t buffer) {
-        return counter.kernels().at("retrieval_tiles_" + kernel).of_arrays[buffer][1];
-      };
-      constexpr std::int64_t kOnce = 640 * 32 * 4 / 32;  // sectors of a result
-      const bool in_parts = keep == 100;                 // 640 keys are cut, 64 are not
-      if (name == "retrieval_forward") {
-        EXPECT_EQ(written(in_parts ? "combine" : "forward", 5), kOnce);
-        continue;
-      }
-      EXPECT_EQ(written(in_parts ? "backward_sum" : "backward_queries", 9), kOnce);
-      if (keep == 100) {  // else a block adds up what groups of queries give
-        EXPECT_EQ(written("backward_keys", 10), kOnce);
-        EXPECT_EQ(written("backward_keys", 11), kOnce);
-      }
+      EXPECT_LE(read[1], 0.25 * read[0]);
     }
-    EXPECT_LE(read[1], 0.25 * read[0]) << name;
   }
 }
 
