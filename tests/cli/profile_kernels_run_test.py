@@ -110,8 +110,8 @@ class Run(ProfileKernelsCase):
         with h5py.File(self.path("out.h5")) as file:
             return file[name][()]
 
-    def softmax(self, q, k, v, beta):
-        scores = beta * numpy.einsum("bhic,bhjc->bhij", q, k)
+    def softmax(self, q, k, v, beta, hidden=0):
+        scores = beta * numpy.einsum("bhic,bhjc->bhij", q, k) + hidden
         weights = numpy.exp(scores - scores.max(-1, keepdims=True))
         return numpy.einsum("bhij,bhjc->bhic", weights / weights.sum(-1, keepdims=True), v)
 
@@ -139,6 +139,16 @@ class Run(ProfileKernelsCase):
             self.assertEqual(file.attrs["dtype"].decode(), "bf16")
             self.assertEqual(sorted(file), ["dk", "dq", "dv", "out"])
         self.fails(1, "exists for GPUs", *self.words("--dtype", "bf16", "--overwrite"))
+        self.attributes["window_radius"] = 1
+        self.write()
+        self.succeed(*self.words("--dtype", "bf16", "--device", "simt", "--backward",
+                                 "--overwrite"))
+        # Query i stands at position i + 1 of the 6.
+        distance = numpy.abs(numpy.arange(6)[None, :] - numpy.arange(1, 6)[:, None])
+        expected = self.softmax(a["q"], a["k"], a["v"], 0.5, numpy.where(distance > 1, -1e9, 0))
+        error = numpy.abs(self.out().astype("f8") - expected).max()
+        self.assertTrue(0 < error < 0.05, error)
+        del self.attributes["window_radius"]
         self.attributes["update_steps"] = 2
         self.write()
         self.fails(1, "bf16 runs one step", *self.words("--dtype", "bf16", "--device", "simt",

@@ -62,7 +62,8 @@ class Check(ProfileKernelsCase):
         self.assertIn("attention_backward", text)
 
     def test_bf16_by_the_executor(self):
-        for kernel in ("tensor_attention_forward", "tensor_attention_backward"):
+        for kernel in ("tensor_attention_forward", "tensor_attention_backward",
+                       "retrieval_tensor_forward"):
             text = self.succeed("check", kernel, "--device", "simt")
             self.assertIn("bf16", text)
             self.assertNotIn("f64", text)
