@@ -43,9 +43,10 @@ class ProfileKernelsCase(unittest.TestCase):
         for part in [parts] if isinstance(parts, str) else parts:
             self.assertIn(part, process.err)
 
-    def timed(self, *words):
-        """The document of a quick measurement."""
-        self.succeed("time", *words, *QUICK, "--json", self.path("timed.json"))
+    def timed(self, *words, ceilings=False):
+        """The document of a quick measurement. Ceilings take seconds."""
+        more = [] if ceilings else ["--no-ceilings"]
+        self.succeed("time", *words, *QUICK, *more, "--json", self.path("timed.json"))
         with open(self.path("timed.json")) as file:
             return json.load(file)
 

@@ -90,7 +90,7 @@ class Time(ProfileKernelsCase):
     SHAPE = "m=32,n=24,k=16"
 
     def test_document(self):
-        document = self.timed("gemm", "--shape", self.SHAPE, "--variant", "all")
+        document = self.timed("gemm", "--shape", self.SHAPE, "--variant", "all", ceilings=True)
         self.assertEqual(document["format"], "basin profile_kernels time")
         self.assertEqual(document["version"], 1)
         self.assertRegex(document["date"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
@@ -128,10 +128,20 @@ class Time(ProfileKernelsCase):
         self.fails(1, "BASIN_ISA", "time", "fill", *QUICK)
 
     def test_ceiling_is_the_slowest_need(self):
-        gemm = self.timed("gemm", "--shape", "m=512,n=512,k=512")["rows"][0]
+        gemm = self.timed("gemm", "--shape", "m=512,n=512,k=512", ceilings=True)["rows"][0]
         self.assertEqual(gemm["ceiling"], "fma")
-        fill = self.timed("fill", "--shape", "n=1000")["rows"][0]
+        fill = self.timed("fill", "--shape", "n=1000", ceilings=True)["rows"][0]
         self.assertEqual(fill["ceiling"], "copy")
+
+    def test_without_ceilings(self):
+        document = self.timed("fill", "--shape", "n=1000")
+        self.assertEqual(document["ceilings"]["f32"]["flops_per_second"], 0)
+        self.assertEqual(document["rows"][0]["ceiling"], "-")
+        self.assertEqual(document["settings"]["no-ceilings"], "true")
+        text = self.succeed("time", "fill", "--shape", "n=1000", "--no-ceilings", *QUICK)
+        self.assertIn("no ceilings: not measured", text)
+        self.assertNotIn("executor", text)
+        self.fails(2, "--on-request", "time", "fill", "--on-request", "--no-ceilings")
 
     def test_options_change_something(self):
         f64 = self.timed("gemm", "--shape", self.SHAPE, "--dtype", "f64")

@@ -160,6 +160,8 @@ class Operation(OnRequestCase):
                 found.add(file.read())
         self.assertEqual(len(found), 3)
         self.fails(2, ["--precision", "f32, tf32, bf16"], "operation", "linear", "--precision", "f16")
+        self.fails(2, "--precision bf16: nothing in this operation", "operation", "softmax", "--shape",
+                   "rows=3,cols=4", "--precision", "bf16")
 
     def test_every_operation_with_its_arrays(self):
         for name, shape in self.SHAPES.items():

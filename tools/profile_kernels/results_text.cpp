@@ -31,7 +31,9 @@ std::vector<std::string> head_lines(const Results& r) {
       fmt::format("basin {} {}, {} {}", r.version, r.commit, r.compiler, r.flags)};
   for (const auto& [dtype, c] : r.ceilings) {
     if (!(c.flops > 0)) {
-      lines.push_back("no ceilings: times of the executor say nothing about a GPU");
+      lines.push_back(r.device == "simt"
+                          ? "no ceilings: times of the executor say nothing about a GPU"
+                          : "no ceilings: not measured");
       continue;
     }
     lines.push_back(fmt::format("ceilings {}: fma {:.4g} GFLOP/s, exp {:.3g} G/s, copy {:.4g} GB/s",

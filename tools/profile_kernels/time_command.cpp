@@ -55,6 +55,7 @@ Syntax syntax() {
        ladder_option("and how much each rung brings; on simt what it moves"),
        {"rounds", "N", "samples of each variant, at least 3 [15]"},
        {"min-time", "MS", "length of a sample in milliseconds, at least [20]"},
+       {"no-ceilings", "", "do not measure what the machine can do; '% of ceiling' stays empty"},
        {"cold", "", "use several copies of the arrays in turn, more than the caches hold"},
        device_option(),
        threads_option(),
@@ -85,6 +86,7 @@ struct Plan {
   std::string shape;
   MeasurementSettings measurement;
   bool cold = false;
+  bool ceilings = true;
 };
 
 std::vector<Item> chosen_items(const Options& options, Device device) {
@@ -113,11 +115,12 @@ Plan plan_of(const Options& options) {
   plan.measurement.rounds = options.number_or("rounds", 15, 3, 100000);
   plan.measurement.min_seconds = options.real_or("min-time", 20, 0.001, 1e6) / 1e3;
   plan.cold = options.has("cold");
+  plan.ceilings = !options.has("no-ceilings");
   for (const Item& item : plan.items) {
     (void)chosen_sizes(*item.entry, plan.shape);
   }
   if (options.has("on-request")) {
-    for (const char* option : {"rounds", "json", "csv", "markdown", "compare"}) {
+    for (const char* option : {"rounds", "no-ceilings", "json", "csv", "markdown", "compare"}) {
       if (options.has(option)) {
         wrong_usage("--on-request and --{} do not go together: who asks decides", option);
       }
@@ -237,7 +240,8 @@ Results measured(const Plan& plan, const Options& options) {
                       {"shape", plan.shape},
                       {"dtype", options.value_or("dtype", "f32")},
                       {"ladder", options.has("ladder") ? "true" : "false"},
-                      {"cold", plan.cold ? "true" : "false"}};
+                      {"cold", plan.cold ? "true" : "false"},
+                      {"no-ceilings", plan.ceilings ? "false" : "true"}};
   std::set<DType> dtypes;
   for (const Item& item : plan.items) {
     dtypes.insert(item.dtype);
@@ -245,6 +249,9 @@ Results measured(const Plan& plan, const Options& options) {
   const auto measure_once_more = [&] {
     for (const DType dtype : dtypes) {
       Ceilings& ceilings = results.ceilings[name_of(dtype)];
+      if (!plan.ceilings) {
+        continue;
+      }
       ceilings =
           highest(ceilings, measure_ceilings(plan.device, dtype, last_cache(plan.device),
                                              std::min(plan.measurement.rounds, kCeilingRounds),
@@ -290,7 +297,8 @@ std::string ladder_text(const Plan& plan, const Results& results) {
 // What `time --ladder` is on the executor, where times mean nothing.
 std::vector<std::string> words_to_count(const Options& options) {
   std::vector<std::string> words = {options.operands().front(), "--ladder"};
-  for (const char* option : {"rounds", "min-time", "cold", "csv", "markdown", "compare"}) {
+  for (const char* option :
+       {"rounds", "min-time", "no-ceilings", "cold", "csv", "markdown", "compare"}) {
     if (options.has(option)) {
       wrong_usage("--ladder on the executor counts what is moved; --{} has no meaning there",
                   option);
