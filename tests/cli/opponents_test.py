@@ -119,6 +119,7 @@ class Problems(unittest.TestCase):
         self.assertEqual(len(gpu_problems.gpu_problems(quick=True)), len(names))
         for subject in ["attention fwd+bwd bf16", "window=512", "separation=sparsemax", "top=20",
                         "separation=random_features", "rnn fwd", "linear_cross_entropy", "adamw",
+                        "separation=entmax15", "steps=5", "keep=10", "linear_attention fwd",
                         "step hopfield bf16", "step attention tf32"]:
             self.assertTrue(problems.chosen(everything, [subject], []), subject)
         bf16 = problems.chosen(everything, ["step attention bf16"], [])[0]

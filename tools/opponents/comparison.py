@@ -1,5 +1,6 @@
 """One problem, ours and theirs in turn."""
 
+import contextlib
 import math
 import tempfile
 
@@ -23,11 +24,24 @@ def compare(torch, place, program, problem, settings, tell):
                   place.device) as ours:
             found = {name: place.to(array) for name, array in npy.read_folder(folder).items()}
             opponents, skipped = _set_up(torch, place, problem, found, settings, tell)
-            contestants = {"ours": ours.round, "ours again": ours.round}
-            contestants.update({label: each["round"] for label, each in opponents.items()})
-            seconds = take_turns(contestants, settings.rounds, settings.least_rounds,
-                                 settings.seconds)
+            with contextlib.ExitStack() as others:
+                opponents.update(_own(problem, others, lambda words: Ours(
+                    program, words + sample, settings.threads, place.device)))
+                contestants = {"ours": ours.round, "ours again": ours.round}
+                contestants.update({label: each["round"] for label, each in opponents.items()})
+                seconds = take_turns(contestants, settings.rounds, settings.least_rounds,
+                                     settings.seconds)
             return _row(problem, ours, opponents, skipped, seconds)
+
+
+def _own(problem, stack, start):
+    """Opponents of our own: the same operation with other sizes, called as often as it takes to do
+    the same."""
+    def contestant(changes, calls):
+        other = stack.enter_context(start(problem.with_sizes(changes).command()))
+        return {"round": lambda: calls * other.round(), "difference": None}
+
+    return {label: contestant(changes, calls) for label, changes, calls in problem.own}
 
 
 def _set_up(torch, place, problem, arrays, settings, tell):

@@ -1,9 +1,16 @@
-"""What is compared on a GPU: shapes and goals. Goals are those of the fastest opponent."""
+"""What is compared on a GPU: shapes and goals. Goals are those of the fastest opponent; where a goal
+concerns ours alone, the opponent is ours with other sizes."""
 
 from problems import Problem
 
 STEP_LENGTHS = (1024, 2048, 4096, 8192)
 PRECISIONS = ("f32", "tf32", "bf16")  # of products
+# The backbones of which PyTorch has the same model; random masks are nobody else's.
+STEP_KINDS = ("rnn", "lstm", "gru", "attention", "hopfield", "linear-attention",
+              "random-feature-attention", "sparse-hopfield", "entmax-hopfield",
+              "polynomial-hopfield", "topk-hopfield", "window-hopfield")
+ALL_PRECISIONS = ("rnn", "attention", "hopfield", "linear-attention")  # the others: f32 and bf16
+RECURRENT = ("rnn", "lstm", "gru")
 
 
 def _heads(length, width, quick, **more):
@@ -30,13 +37,23 @@ def _mechanisms(quick):
         return Problem("operation", "association", _heads(length, 64, quick, **more), backward,
                        compiled, must)
 
+    def against_ours(must, label, changes, calls=1, backward=True, **sizes):
+        return Problem("operation", "association", {**_heads(8192, 64, quick), **sizes}, backward, False,
+                       must, own=((label, changes, calls),), theirs=False)
+
     yield problem(10, separation="sparsemax")
+    yield against_ours(1.5, "our dense", {"separation": "softmax"}, separation="sparsemax")
+    yield problem(1.5, separation="entmax15")
     yield problem(8, top=20)
     yield problem(1.2, window=512)
     yield problem(1.2, window=32)
+    yield against_ours(5, "ours, keep 1", {"keep": 100}, keep=10, grain="tile", causal=0)
+    few = {"L": 16, "D": 16} if quick else {"L": 64}
+    yield against_ours(2, "5 calls of ours", {"steps": 1}, 5, False, steps=5, causal=0, **few)
     yield problem(3, separation="random_features", features=256)
     for backward in (False, True):
-        yield Problem("operation", "linear_attention", _heads(4096, 64, quick), backward)
+        yield Problem("operation", "linear_attention", _heads(4096, 64, quick), backward,
+                      must=None if backward else 2)
 
 
 def _others(quick):
@@ -57,20 +74,21 @@ def _others(quick):
     yield Problem("kernel", "gemm", {"m": size, "n": size, "k": size}, compiled=False)
 
 
-def _steps(quick, kinds):
+def _steps(quick):
     for length in STEP_LENGTHS:
-        for kind in kinds:
+        for kind in STEP_KINDS:
             sizes = {"layers": 2, "width": 256, "heads": 4, "batch": 4, "length": length,
                      "vocabulary": 50257}
             if quick:
                 sizes.update(width=16, heads=2, batch=1, length=length // 128, vocabulary=97)
             for precision in PRECISIONS:
-                yield Problem("step", kind, sizes, compiled=kind != "rnn",
+                if precision == "tf32" and kind not in ALL_PRECISIONS:
+                    continue
+                yield Problem("step", kind, sizes, compiled=kind not in RECURRENT,
                               must=1.5 if precision == "bf16" else None, precision=precision)
 
 
 def gpu_problems(quick=False):
     """`quick`: small ones, for a rehearsal on the executor."""
-    kinds = ["rnn", "attention", "hopfield", "linear-attention"]
-    return [problem for family in (_attention(quick), _mechanisms(quick), _others(quick),
-                                   _steps(quick, kinds)) for problem in family]
+    return [problem for family in (_attention, _mechanisms, _others, _steps)
+            for problem in family(quick)]

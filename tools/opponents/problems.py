@@ -1,6 +1,6 @@
 """What is compared: the shapes, and the goals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 STEP_KINDS = ["rnn", "attention", "hopfield", "linear-attention"]
 
@@ -14,6 +14,8 @@ class Problem:
     compiled: bool = True  # whether torch.compile has something to do
     must: float = None  # how many times faster than PyTorch ours has to be
     precision: str = "f32"  # of products: f32, tf32 or bf16
+    own: tuple = ()  # opponents of our own: (label, sizes that differ, how many calls of it)
+    theirs: bool = True  # whether PyTorch takes part
 
     @property
     def name(self):
@@ -24,6 +26,9 @@ class Problem:
 
     def sizes_text(self):
         return ",".join(f"{key}={value}" for key, value in self.sizes.items())
+
+    def with_sizes(self, changes):
+        return replace(self, sizes={**self.sizes, **changes})
 
     def command(self):
         """The words for profile_kernels."""

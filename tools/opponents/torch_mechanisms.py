@@ -12,6 +12,8 @@ def ways(torch, place, problem):
         share = s["top"] / 100
         return {"masked": lambda a, _: read(torch, a, s, lambda z: top_masked(torch, z, share)),
                 "scattered": lambda a, _: read(torch, a, s, lambda z: top_scattered(torch, z, share))}
+    if s.get("separation") == "entmax15":
+        return {}  # the package of that name has it: torch_packages.py
     if s.get("separation") == "sparsemax":
         return {"stored": lambda a, _: read(torch, a, s, lambda z: sparsemax(torch, z))}
     if s.get("separation") == "random_features":
@@ -81,12 +83,17 @@ def windows(torch, sizes):
         return made["call"](a["q"], a["k"], a["v"], block_mask=made["mask"])
 
     def masked(a, _):
-        place = torch.arange(sizes["L"], device=a["q"].device)
-        visible = seen(None, None, place[:, None], place[None, :])
+        visible = window_mask(torch, sizes["L"], radius, a["q"].device, causal)
         return torch.nn.functional.scaled_dot_product_attention(a["q"], a["k"], a["v"],
                                                                 attn_mask=visible)
 
     return {"flex": flex, "masked": masked}
+
+
+def window_mask(torch, length, radius, device, causal=True):
+    place = torch.arange(length, device=device)
+    distance = place[:, None] - place[None, :]  # how far a key lies behind
+    return (distance <= radius) & (distance >= (0 if causal else -radius))
 
 
 def random_features(torch, a, sizes):

@@ -1,7 +1,26 @@
 """The language model of nn/language_model.h in PyTorch. Parameters have the same names, so that
 weights that we write can be loaded: both then have to find the same loss."""
 
+from torch_mechanisms import random_features, sparsemax, top_masked, window_mask
 from torch_operations import linear_attention_chunks
+
+TOP_SHARE, RADIUS, DEGREE = 0.2, 32, 3  # what the backbones of ours have unless told otherwise
+
+
+def separation(torch, kind):
+    """weights(scores, alpha) of a backbone that stores its scores, the hidden ones -inf; or None."""
+    def polynomial(scores, _):
+        powers = scores.clamp_min(0) ** (DEGREE - 1)
+        return powers / (powers.sum(-1, keepdim=True) + 1e-12)
+
+    def entmax(scores, alpha):
+        from entmax import entmax_bisect  # the package; only it has a learned exponent
+
+        return entmax_bisect(scores.clamp_min(-1e4), alpha.view(-1, 1, 1), n_iter=30)
+
+    return {"sparse-hopfield": lambda scores, _: sparsemax(torch, scores),
+            "topk-hopfield": lambda scores, _: top_masked(torch, scores, TOP_SHARE),
+            "polynomial-hopfield": polynomial, "entmax-hopfield": entmax}.get(kind)
 
 
 def make_classes(torch):
@@ -16,20 +35,45 @@ def make_classes(torch):
             self.key = nn.Linear(width, width)
             self.value = nn.Linear(width, width)
             self.out = nn.Linear(width, width)
-            if kind == "hopfield":
+            if kind.endswith("hopfield") and kind != "polynomial-hopfield":
                 self.log_beta = nn.Parameter(torch.zeros(heads))
+            if kind == "entmax-hopfield":
+                self.alpha_logit = nn.Parameter(torch.zeros(heads))
+            if kind == "random-feature-attention":
+                self.register_buffer("projection", torch.zeros(4 * width // heads, width // heads))
+            self.weights = separation(torch, kind)
 
         def forward(self, x):
             q, k, v = (m(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
                        for m in (self.query, self.key, self.value))
             if self.kind == "linear-attention":
                 y = linear_attention_chunks(torch, q, k, v)
-            elif self.kind == "hopfield":
-                q = q * self.log_beta.exp().view(-1, 1, 1)
-                y = f.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
-            else:
+            elif self.kind == "random-feature-attention":
+                y = random_features(torch, {"q": q, "k": k, "v": v, "projection": self.projection},
+                                    {"D": q.shape[-1], "causal": 1})
+            elif self.kind == "attention":
                 y = f.scaled_dot_product_attention(q, k, v, is_causal=True)
+            elif self.weights is not None:
+                y = self.read(self.with_beta(q), k, v)
+            elif self.kind == "window-hopfield":
+                seen = window_mask(torch, x.shape[1], RADIUS, x.device)
+                y = f.scaled_dot_product_attention(self.with_beta(q), k, v, attn_mask=seen, scale=1.0)
+            else:
+                y = f.scaled_dot_product_attention(self.with_beta(q), k, v, is_causal=True, scale=1.0)
             return self.out(y.transpose(1, 2).flatten(-2))
+
+        def with_beta(self, q):
+            if self.kind == "polynomial-hopfield":
+                return q * q.shape[-1] ** -0.5
+            return q * self.log_beta.exp().view(-1, 1, 1)
+
+        def read(self, q, k, v):
+            alpha = None
+            if self.kind == "entmax-hopfield":
+                alpha = (1 + torch.sigmoid(self.alpha_logit)).clamp_min(1.01)
+            scores = q @ k.transpose(-1, -2)
+            hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
+            return self.weights(scores.masked_fill(hidden, -torch.inf), alpha) @ v
 
     class Recurrent(nn.Module):
         def __init__(self, kind, width):
@@ -84,8 +128,8 @@ class TrainingStep:
             self.model = make_classes(torch)(kind, sizes["layers"], sizes["width"], sizes["heads"],
                                              sizes["length"], sizes["vocabulary"])
         self.tokens, self.targets = arrays["tokens"], arrays["targets"]
-        weights = {name: torch.nn.Parameter(array.clone()) for name, array in arrays.items()
-                   if name not in ("tokens", "targets")}
+        weights = {name: array.clone() if name.endswith("projection") else torch.nn.Parameter(array.clone())
+                   for name, array in arrays.items() if name not in ("tokens", "targets")}
         self.model.load_state_dict(weights, assign=True)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.95),
                                            eps=1e-8, weight_decay=0.01, fused=True)

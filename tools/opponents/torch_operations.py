@@ -2,6 +2,7 @@
 one, by the name of the opponent. A way takes the arrays by name and the sizes."""
 
 import torch_mechanisms
+import torch_packages
 
 CHUNK = 64
 EPS = 1e-6  # of the normaliser of linear attention, as ours
@@ -30,10 +31,12 @@ def formulas(torch, place, problem):
 
     return {
         "attention": attention_ways(),
-        "association": torch_mechanisms.ways(torch, place, problem),
+        "association": {**torch_mechanisms.ways(torch, place, problem),
+                        **torch_packages.ways(torch, problem)},
         "linear_attention": {
             "chunks": lambda a, s: linear_attention_chunks(torch, a["q"], a["k"], a["v"]),
             "masked": lambda a, s: linear_attention_masked(torch, a["q"], a["k"], a["v"]),
+            **torch_packages.ways(torch, problem),
         },
         "linear": {"": lambda a, s: f.linear(a["x"], a["weight"], a["bias"])},
         "linear_gelu": {"": lambda a, s: f.gelu(f.linear(a["x"], a["weight"], a["bias"]))},

@@ -2,6 +2,7 @@
 
 import torch_model
 import torch_operations
+import torch_packages
 
 # Largest difference from ours, over the largest number of the array: sums over up to 50 000 f32
 # products in another order. bf16 has 8 bits, tf32 has 11, and either side rounds where it likes.
@@ -12,6 +13,8 @@ def opponents_of(torch, place, problem, arrays, compile_too):
     """(label, make) for each: "eager" or "compiled", with the way where there are several. make()
     gives what is called, once called already, and the largest difference from ours or None. It may
     take long, and throw what the library throws."""
+    if not problem.theirs:
+        return iter(())
     makers = {"operation": _operations, "kernel": _kernels, "step": _steps}
     return makers[problem.kind](torch, place, problem, arrays, compile_too and problem.compiled)
 
@@ -54,10 +57,12 @@ def _operations(torch, place, problem, arrays, compile_too):
 
         return make
 
+    packages = torch_packages.ways(torch, problem)
     for way, formula in torch_operations.formulas(torch, place, problem)[problem.subject].items():
         yield f"eager {way}".strip(), maker(formula, False)
-        # The compiler helps the form with chunks; pairs in memory stay pairs in memory.
-        if compile_too and way != "masked":
+        # The compiler helps the form with chunks; pairs in memory stay pairs in memory, and packages
+        # bring kernels of their own.
+        if compile_too and way != "masked" and way not in packages:
             yield f"compiled {way}".strip(), maker(formula, True)
 
 

@@ -89,6 +89,7 @@ OperationProblem association_problem(const Sizes& s) {
   o.window = s.at("window") == 0 ? -1 : s.at("window");
   o.random_keep = std::min(1.0, static_cast<double>(s.at("keep")) / 100);
   o.random_grain = kGrains[s.at("grain")];
+  o.update_steps = s.at("steps");
   o.top_fraction = std::min(1.0, static_cast<double>(s.at("top")) / 100);
   settings.random_key = 1;
   const double beta = 1.0 / std::sqrt(static_cast<double>(s.at("D")));
@@ -120,6 +121,7 @@ std::vector<SizeParameter> association_sizes() {
   all.push_back({"keep", 100, "per cent of keys that a random mask keeps", 1});
   all.push_back(choice("grain", "of the random mask", {"element", "tile", "block"}, 0));
   all.push_back({"top", 0, "per cent of keys that top-k keeps; 0: all", 0});
+  all.push_back({"steps", 1, "retrievals, each from what the one before gave"});
   all.push_back({"features", 256, "random features"});
   return all;
 }

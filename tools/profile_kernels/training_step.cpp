@@ -96,6 +96,9 @@ void TrainingStep::write_arrays(const std::string& folder) const {
   for (const nn::Parameter& parameter : model_.parameters()) {
     write_npy(folder + "/" + parameter.name + ".npy", parameter.variable.value());
   }
+  for (const nn::Buffer& buffer : model_.buffers()) {
+    write_npy(folder + "/" + buffer.name + ".npy", buffer.variable.value());
+  }
   write_npy(folder + "/tokens.npy", batch_.tokens);
   write_npy(folder + "/targets.npy", batch_.targets);
 }
