@@ -1,11 +1,13 @@
 // Retrieval on a GPU, in general: a warp takes one query at a time, with scratch of O(M). What the
 // queries of a head add to its keys and values is collected in a few copies, which are then added
-// up in order. Softmax in one step is for tiles (retrieval_tiles.h).
+// up in order. Softmax in one step is for tiles (retrieval_tiles.h), sparsemax and entmax in one
+// step are for lists (retrieval_lists.h).
 #include "kernels/association/retrieval.h"
 
 #include <algorithm>
 
 #include "kernels/association/retrieval_check.h"
+#include "kernels/association/retrieval_lists.h"
 #include "kernels/association/retrieval_tiles.h"
 #include "kernels/association/retrieval_warp.cuh"
 #include "kernels/common/dispatch.h"
@@ -310,7 +312,11 @@ LaunchShape threads_shape(const char* name, std::int64_t count) {
 
 template <class P>
 bool device_takes_tiles(const P& p) {
-  return p.variant != 1 && tiles_apply_on_device(p);
+  return p.variant != 1 && p.variant != 2 && tiles_apply_on_device(p);
+}
+template <class P>
+bool device_takes_lists(const P& p) {
+  return (p.variant == 0 || p.variant == 2) && lists_apply_on_device(p);
 }
 
 template <class P>
@@ -321,9 +327,8 @@ Status check(const P& p) {
   if (const Status status = check_retrieval_pass(p); !status.ok()) {
     return status;
   }
-  const bool is_there = p.variant == 0 || p.variant == 1 || p.variant == 3;
-  if (!is_there) {
-    return Status::invalid("retrieval: a GPU has variants 0, 1 and 3");
+  if (p.variant < 0 || p.variant > 3) {
+    return Status::invalid("retrieval: a GPU has variants 0 to 3");
   }
   if (p.dtype == DType::bf16 && !device_takes_tiles(p)) {
     return Status::unsupported(
@@ -335,7 +340,10 @@ Status check(const P& p) {
 }  // namespace
 
 std::int64_t retrieval_forward_workspace(const RetrievalForward& p, const DeviceContext& context) {
-  return device_takes_tiles(p) ? retrieval_tiles_forward_workspace(p, context)
+  if (device_takes_tiles(p)) {
+    return retrieval_tiles_forward_workspace(p, context);
+  }
+  return device_takes_lists(p) ? retrieval_lists_forward_workspace(p, context)
                                : scratch_bytes(p, kForwardStates);
 }
 
@@ -345,6 +353,9 @@ Status retrieval_forward(const RetrievalForward& p, const DeviceContext& context
   }
   if (device_takes_tiles(p)) {
     return retrieval_tiles_forward(p, context);
+  }
+  if (device_takes_lists(p)) {
+    return retrieval_lists_forward(p, context);
   }
   const std::int64_t warps = warps_of(p);
   if (warps == 0) {
@@ -361,6 +372,9 @@ std::int64_t retrieval_backward_workspace(const RetrievalBackward& p,
   if (device_takes_tiles(p)) {
     return retrieval_tiles_backward_workspace(p, context);
   }
+  if (device_takes_lists(p)) {
+    return retrieval_lists_backward_workspace(p, context);
+  }
   return p.dtype == DType::f64 ? BackwardMemory<double>(p).bytes : BackwardMemory<float>(p).bytes;
 }
 
@@ -370,6 +384,9 @@ Status retrieval_backward(const RetrievalBackward& p, const DeviceContext& conte
   }
   if (device_takes_tiles(p)) {
     return retrieval_tiles_backward(p, context);
+  }
+  if (device_takes_lists(p)) {
+    return retrieval_lists_backward(p, context);
   }
   return dispatch_floating(p.dtype, [&]<class T>(T) {
     const BackwardMemory<T> memory(p);

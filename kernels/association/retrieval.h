@@ -27,9 +27,9 @@ inline constexpr std::int64_t kMostUpdateSteps = 1 << 20;
 /// Variants: 0 best, 1 one query at a time, O(M) scratch, 2 candidate lists for sparsemax and
 /// entmax (retrieval_lists.h), 3 tiles of gathered keys for softmax and polynomial weights
 /// (retrieval_tiles.h), 4 lists for softmax over top-k (retrieval_top.h); where one does not apply,
-/// variant 1 takes its place. A GPU has 0, 1 (retrieval.cu) and 3, the last for softmax in one step
-/// and heads up to 256 wide; there an exponent of entmax outside (1, 2] makes NaN. For that variant
-/// `dtype` may also be bf16, for q, k, v, out and their gradients; the rest is f32 then.
+/// variant 1 takes its place. A GPU has 0, 1 (retrieval.cu), 2 and 3, the last for softmax in one
+/// step, both for heads up to 256 wide; there an exponent of entmax outside (1, 2] makes NaN. For
+/// variant 3 `dtype` may also be bf16, for q, k, v, out and their gradients; the rest is f32 then.
 struct RetrievalForward {
   HeadView q, k, v, out;
   const void* beta;

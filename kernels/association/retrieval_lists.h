@@ -18,11 +18,27 @@ bool lists_apply(const P& p) {
          p.update_steps == 1 && (p.dtype == DType::f32 || p.dtype == DType::f64);
 }
 
+/// On a GPU a head is at most 256 wide besides.
+template <class P>
+bool lists_apply_on_device(const P& p) {
+  return lists_apply(p) && p.D <= 256 && p.Dv <= 256;
+}
+
 /// Arguments as checked by retrieval_forward() and retrieval_backward(), for which lists_apply().
 std::int64_t retrieval_lists_forward_workspace(const RetrievalForward&, const CpuContext&);
 void retrieval_lists_forward(const RetrievalForward&, const CpuContext&);
 
 std::int64_t retrieval_lists_backward_workspace(const RetrievalBackward&, const CpuContext&);
 void retrieval_lists_backward(const RetrievalBackward&, const CpuContext&);
+
+/// The same where lists_apply_on_device(). An exponent of entmax outside (1, 2] makes NaN.
+std::int64_t retrieval_lists_forward_workspace(const RetrievalForward&, const SimtContext&);
+std::int64_t retrieval_lists_forward_workspace(const RetrievalForward&, const CudaContext&);
+Status retrieval_lists_forward(const RetrievalForward&, const SimtContext&);
+Status retrieval_lists_forward(const RetrievalForward&, const CudaContext&);
+std::int64_t retrieval_lists_backward_workspace(const RetrievalBackward&, const SimtContext&);
+std::int64_t retrieval_lists_backward_workspace(const RetrievalBackward&, const CudaContext&);
+Status retrieval_lists_backward(const RetrievalBackward&, const SimtContext&);
+Status retrieval_lists_backward(const RetrievalBackward&, const CudaContext&);
 
 }  // namespace basin::kernels
