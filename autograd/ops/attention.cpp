@@ -1,8 +1,9 @@
 // out = softmax(beta q k^T) v over the visible keys: one step of modern Hopfield retrieval.
 // With P the weights and dS = P (dout v^T - <dout, out>): dq = beta dS k, dk = beta dS^T q,
 // dv = P^T dout and dbeta = sum of q . (dS k). P is computed again from the saved log-sum-exp.
-// In bf16 all four of q, k, v and dout are rounded first, and kept so; the gradients are those of
-// the rounded numbers, which is what is meant by the gradient at q, k and v.
+// In bf16 and tf32 all four of q, k, v and dout are rounded first, and kept so (in tf32 the kernels
+// for a GPU do it when they multiply); the gradients are those of the rounded numbers, which is
+// what is meant by the gradient at q, k and v.
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
@@ -18,7 +19,7 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
     return attention_factor(x.value(), precision);
   };
   const AssociationInputs in{factor(q), factor(k), factor(v), beta.value(), key_lengths, causal};
-  const AttentionResult result = attention(in);
+  const AttentionResult result = attention(in, precision);
   const bool is_half = result.out.dtype() == DType::bf16;
   const auto wide = [is_half](const Tensor& x) { return is_half ? from_attention(x) : x; };
   return record(
@@ -26,9 +27,9 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
       [q = Saved(in.q), k = Saved(in.k), v = Saved(in.v), beta = Saved(in.beta),
        lengths = Saved(key_lengths), out = Saved(result.out), lse = Saved(result.statistics),
        causal, precision, wide](const Tensor& dout, auto) {
-        const AttentionGradients g =
-            attention_backward({q.get(), k.get(), v.get(), beta.get(), lengths.get(), causal},
-                               {out.get(), lse.get()}, attention_factor(dout, precision));
+        const AttentionGradients g = attention_backward(
+            {q.get(), k.get(), v.get(), beta.get(), lengths.get(), causal}, {out.get(), lse.get()},
+            attention_factor(dout, precision), precision);
         return std::vector{wide(g.dq), wide(g.dk), wide(g.dv), g.dbeta};
       });
 }

@@ -39,8 +39,9 @@ Variable retrieval(const Variable& q, const Variable& k, const Variable& v, cons
                            settings.dropout_key_there};
   };
   const std::int64_t width = std::max(q.size(-1), v.size(-1));
-  const Precision precision =
-      retrieval_multiplies_in_bf16(settings.options, width) ? product_precision() : Precision::f32;
+  const bool rounds = product_precision() == Precision::bf16 &&
+                      retrieval_multiplies_in_bf16(settings.options, width);
+  const Precision precision = rounds ? Precision::bf16 : Precision::f32;
   const auto factor = [precision](const Variable& x) {
     return attention_factor(x.value(), precision);
   };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/association/heads.h"
+#include "kernels/common/precision.h"
 #include "kernels/table/case_arrays.h"
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
@@ -171,6 +172,8 @@ struct RandomFeatureProblem {
 /// run(data, dtype, variant, context).
 KernelCase attention_forward_case(const AssociationProblem&, const CpuContext&);
 KernelCase attention_backward_case(const AssociationProblem&, const CpuContext&);
+KernelCase attention_forward_case_in(Precision, const AssociationProblem&, const CpuContext&);
+KernelCase attention_backward_case_in(Precision, const AssociationProblem&, const CpuContext&);
 KernelCase tensor_attention_forward_case(const AssociationProblem&, const CpuContext&);
 KernelCase tensor_attention_backward_case(const AssociationProblem&, const CpuContext&);
 KernelCase linear_attention_forward_case(const AssociationProblem&, const CpuContext&);

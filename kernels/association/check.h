@@ -2,6 +2,8 @@
 #pragma once
 
 #include "kernels/association/heads.h"
+#include "kernels/common/dtype.h"
+#include "kernels/common/precision.h"
 #include "kernels/common/status.h"
 
 namespace basin::kernels {
@@ -23,6 +25,23 @@ Status check_attention(const P& p, int last_variant) {
   }
   if (p.variant < 0 || p.variant > last_variant) {
     return Status::invalid("attention: there is no such variant");
+  }
+  return {};
+}
+
+/// Of softmax attention on a GPU: what it can multiply in which precision.
+template <class P>
+Status check_products(const P& p) {
+  if (p.precision == Precision::bf16 || (p.precision == Precision::tf32 && p.dtype != DType::f32)) {
+    return Status::invalid(
+        "attention: products of arrays in f32 are in f32 or tf32, of others in "
+        "what they are stored in");
+  }
+  if (p.precision == Precision::tf32 && p.variant != 0) {
+    return Status::invalid("attention: in tf32 there is one variant");
+  }
+  if (p.variant == 3 && p.dtype != DType::f32) {
+    return Status::invalid("attention: variant 3 is for f32");
   }
   return {};
 }

@@ -21,6 +21,11 @@ struct NaiveFormat {
 };
 
 inline double rounded_to_bf16(double x) { return static_cast<double>(to_float(to_bfloat16(x))); }
+inline double rounded_to_tf32(double x) {
+  return static_cast<double>(without_low_bits<kCutBits<Precision::tf32>>(round_to_odd(x)));
+}
+inline double as_it_is(double x) { return x; }
+inline constexpr NaiveFormat kNaiveTf32{rounded_to_tf32, as_it_is, 1.0 / 4096};
 inline constexpr NaiveFormat kNaiveBf16{rounded_to_bf16, rounded_to_bf16, 1.0 / 512};
 
 /// Where its arrays are in a case, all of them f64. `lse` may be null; the last five belong to the

@@ -6,18 +6,21 @@
 namespace basin::kernels {
 
 std::int64_t attention_forward_workspace(const AttentionForward& p, const DeviceContext& context) {
-  return p.dtype == DType::bf16 ? tensor_attention_forward_workspace(p, context)
-                                : attention_forward_bytes(p, PrefixRule{});
+  return is_on_tensor_cores(p) ? tensor_attention_forward_workspace(p, context)
+                               : attention_forward_bytes(p, PrefixRule{});
 }
 
 Status attention_forward(const AttentionForward& p, const DeviceContext& context) {
-  if (const Status status = check_attention(p, 2); !status.ok()) {
+  if (const Status status = check_attention(p, 3); !status.ok()) {
+    return status;
+  }
+  if (const Status status = check_products(p); !status.ok()) {
     return status;
   }
   if (p.B == 0 || p.H == 0 || p.L == 0) {
     return {};
   }
-  if (p.dtype == DType::bf16) {
+  if (is_on_tensor_cores(p)) {
     return tensor_attention_forward(p, context);
   }
   if (p.variant == 1) {

@@ -7,6 +7,7 @@
 #include "kernels/association/heads.h"
 #include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
+#include "kernels/common/precision.h"
 #include "kernels/common/status.h"
 
 namespace basin::kernels {
@@ -19,9 +20,12 @@ namespace basin::kernels {
 /// of a tile stored), 3 blocks of keys with a running maximum, in vector instructions
 /// (flash_attention.h). key_lengths lies where the other arrays do.
 /// Variants on a GPU: 0 best, 1 a thread for a query, 2 tiles of keys with a running maximum, for
-/// widths up to 256. There `dtype` may also be bf16, for q, k, v and out; beta and lse are f32
-/// then, and products run on tensor cores (tensor_attention.h): 0 best, 1 a tile of keys is
+/// widths up to 256, 3 (f32 only) the same on tensor cores (tensor_attention.h), each product as
+/// three of tf32, which keep the bits of f32. There `dtype` may also be bf16, for q, k, v and out;
+/// beta and lse are f32 then, and products run on tensor cores: 0 best, 1 a tile of keys is
 /// fetched, then used, 2 the next tile is fetched meanwhile.
+/// `precision` tf32, for arrays of f32 on a GPU: what is multiplied is rounded to tf32, and only
+/// then, on tensor cores; there is one variant, 0.
 struct AttentionForward {
   HeadView q, k, v, out;
   const void* beta;
@@ -32,6 +36,7 @@ struct AttentionForward {
   bool causal;
   DType dtype;
   int variant = 0;
+  Precision precision = Precision::f32;
 };
 std::int64_t attention_forward_workspace(const AttentionForward&, const CpuContext&);
 std::int64_t attention_forward_workspace(const AttentionForward&, const SimtContext&);
@@ -43,8 +48,8 @@ Status attention_forward(const AttentionForward&, const CudaContext&);
 /// With dP_ij = dout_i.v_j, delta_i = dout_i.out_i and dS = P (dP - delta):
 /// dq_i = beta sum_j dS_ij k_j, dk_j = beta sum_i dS_ij q_i, dv_j = sum_i P_ij dout_i and
 /// dbeta_h = sum over b, i of q_i . sum_j dS_ij k_j. P is computed again from lse. dq, dk, dv are
-/// overwritten (0 for hidden keys); dbeta (H) of `dtype`, or null. bf16 as in the forward pass,
-/// with dbeta in f32.
+/// overwritten (0 for hidden keys); dbeta (H) of `dtype`, or null. Variants on a GPU: 0 best, and 2
+/// and 3 as in the forward pass, bf16 and `precision` too; dbeta is f32 where beta is.
 struct AttentionBackward {
   HeadView q, k, v, out, dout, dq, dk, dv;
   const void* beta;
@@ -56,6 +61,7 @@ struct AttentionBackward {
   bool causal;
   DType dtype;
   int variant = 0;
+  Precision precision = Precision::f32;
 };
 std::int64_t attention_backward_workspace(const AttentionBackward&, const CpuContext&);
 std::int64_t attention_backward_workspace(const AttentionBackward&, const SimtContext&);

@@ -167,6 +167,9 @@ bool is_flash(const P& p) {
   return floating && (p.variant == 3 || (p.variant == 0 && isa() != Isa::baseline));
 }
 
+constexpr const char* kInF32 =
+    "attention: the CPU multiplies in f32; factors in tf32 are to be rounded before";
+
 std::int64_t tile_bytes(std::int64_t keys, DType dtype) {
   return kTile * keys * static_cast<std::int64_t>(size_of(dtype));
 }
@@ -183,6 +186,9 @@ std::int64_t attention_forward_workspace(const AttentionForward& p, const CpuCon
 Status attention_forward(const AttentionForward& p, const CpuContext& context) {
   if (const Status status = check_attention(p, 3); !status.ok()) {
     return status;
+  }
+  if (p.precision != Precision::f32) {
+    return Status::unsupported(kInF32);
   }
   if (is_flash(p)) {
     flash_attention_forward(p, context);
@@ -210,6 +216,9 @@ std::int64_t attention_backward_workspace(const AttentionBackward& p, const CpuC
 Status attention_backward(const AttentionBackward& p, const CpuContext& context) {
   if (const Status status = check_attention(p, 3); !status.ok()) {
     return status;
+  }
+  if (p.precision != Precision::f32) {
+    return Status::unsupported(kInF32);
   }
   if (is_flash(p)) {
     flash_attention_backward(p, context);

@@ -48,7 +48,8 @@ std::vector<CaseBuffer> buffers(const Problem& s, Role out_role) {
 }
 
 AttentionForward forward_call(const Problem& s, void* const* d, void* workspace,
-                              const std::int64_t* lengths, DType dtype, int variant) {
+                              const std::int64_t* lengths, DType dtype, int variant,
+                              Precision precision) {
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
           s.view(d[2], s.M, s.Dv),
@@ -65,11 +66,13 @@ AttentionForward forward_call(const Problem& s, void* const* d, void* workspace,
           s.Dv,
           s.causal,
           dtype,
-          variant};
+          variant,
+          precision};
 }
 
 AttentionBackward backward_call(const Problem& s, void* const* d, void* workspace,
-                                const std::int64_t* lengths, DType dtype, int variant) {
+                                const std::int64_t* lengths, DType dtype, int variant,
+                                Precision precision) {
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
           s.view(d[2], s.M, s.Dv),
@@ -91,7 +94,8 @@ AttentionBackward backward_call(const Problem& s, void* const* d, void* workspac
           s.Dv,
           s.causal,
           dtype,
-          variant};
+          variant,
+          precision};
 }
 
 void hide_keys(const Problem& s, void* const* d, DType dtype) {
@@ -100,7 +104,8 @@ void hide_keys(const Problem& s, void* const* d, DType dtype) {
   fill_hidden(s, d[2], dtype, s.Dv, nan);
 }
 
-KernelCase forward_case(const Problem& s, const CpuContext& machine) {
+KernelCase forward_case(const Problem& s, const CpuContext& machine,
+                        Precision precision = Precision::f32) {
   KernelCase result;
   result.name = s.name;
   result.buffers = buffers(s, Role::output);
@@ -109,7 +114,8 @@ KernelCase forward_case(const Problem& s, const CpuContext& machine) {
       "workspace",
       most_bytes_anywhere(3, machine, [&](DType dtype, int variant, const auto& context) {
         return attention_forward_workspace(
-            forward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
+            forward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant, Precision::f32),
+            context);
       })));
   add_lengths(s, result.buffers);
   result.prepare = [s](void* const* d, DType dtype, const CpuContext&) {
@@ -117,9 +123,9 @@ KernelCase forward_case(const Problem& s, const CpuContext& machine) {
     hide_keys(s, d, dtype);
     return Status{};
   };
-  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
-    return attention_forward(forward_call(s, d, d[6], lengths_in(s, d, 7), dtype, variant),
-                             context);
+  const auto run = [s, precision](void* const* d, DType dtype, int variant, const auto& context) {
+    return attention_forward(
+        forward_call(s, d, d[6], lengths_in(s, d, 7), dtype, variant, precision), context);
   };
   result.run = run;
   set_device_runs(result, run);
@@ -197,7 +203,8 @@ void backward_definition(const Problem& s, void* const* d) {
   }
 }
 
-KernelCase backward_case(const Problem& s, const CpuContext& machine) {
+KernelCase backward_case(const Problem& s, const CpuContext& machine,
+                         Precision precision = Precision::f32) {
   KernelCase result;
   result.name = s.name;
   result.buffers = buffers(s, Role::input);
@@ -211,21 +218,24 @@ KernelCase backward_case(const Problem& s, const CpuContext& machine) {
       "workspace",
       most_bytes_anywhere(3, machine, [&](DType dtype, int variant, const auto& context) {
         return attention_backward_workspace(
-            backward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
+            backward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant, Precision::f32),
+            context);
       })));
   add_lengths(s, result.buffers);
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
     fill_lengths(s, d, 12);
     hide_keys(s, d, dtype);
-    const AttentionForward sizes = forward_call(s, d, nullptr, lengths_in(s, d, 12), dtype, 1);
+    const AttentionForward sizes =
+        forward_call(s, d, nullptr, lengths_in(s, d, 12), dtype, 1, Precision::f32);
     std::vector<double> workspace(
         static_cast<std::size_t>(attention_forward_workspace(sizes, context) / 8 + 1));
-    return attention_forward(forward_call(s, d, workspace.data(), lengths_in(s, d, 12), dtype, 1),
-                             context);
+    return attention_forward(
+        forward_call(s, d, workspace.data(), lengths_in(s, d, 12), dtype, 1, Precision::f32),
+        context);
   };
-  const auto run = [s](void* const* d, DType dtype, int variant, const auto& context) {
-    return attention_backward(backward_call(s, d, d[11], lengths_in(s, d, 12), dtype, variant),
-                              context);
+  const auto run = [s, precision](void* const* d, DType dtype, int variant, const auto& context) {
+    return attention_backward(
+        backward_call(s, d, d[11], lengths_in(s, d, 12), dtype, variant, precision), context);
   };
   result.run = run;
   set_device_runs(result, run);
@@ -238,11 +248,11 @@ KernelCase backward_case(const Problem& s, const CpuContext& machine) {
   return result;
 }
 
-std::vector<KernelCase> cases(KernelCase (*make)(const Problem&, const CpuContext&),
+std::vector<KernelCase> cases(KernelCase (*make)(const Problem&, const CpuContext&, Precision),
                               const CpuContext& context) {
   std::vector<KernelCase> all;
   for (const Problem& s : association_problems()) {
-    all.push_back(make(s, context));
+    all.push_back(make(s, context, Precision::f32));
   }
   return all;
 }
@@ -293,6 +303,16 @@ KernelCase attention_forward_case(const AssociationProblem& s, const CpuContext&
 
 KernelCase attention_backward_case(const AssociationProblem& s, const CpuContext& context) {
   return backward_case(s, context);
+}
+
+KernelCase attention_forward_case_in(Precision precision, const AssociationProblem& s,
+                                     const CpuContext& context) {
+  return forward_case(s, context, precision);
+}
+
+KernelCase attention_backward_case_in(Precision precision, const AssociationProblem& s,
+                                      const CpuContext& context) {
+  return backward_case(s, context, precision);
 }
 
 }  // namespace basin::kernels

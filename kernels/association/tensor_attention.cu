@@ -5,11 +5,18 @@
 
 namespace basin::kernels {
 
-std::int64_t tensor_attention_forward_workspace(const AttentionForward& p, const DeviceContext&) {
+std::int64_t tensor_attention_forward_workspace(const AttentionForward& p,
+                                                const DeviceContext& context) {
+  if (p.dtype == DType::f32) {
+    return tf32_attention_forward_workspace(p, context);
+  }
   return tensor_forward_bytes<Bf16Arithmetic>(p, PrefixRule{});
 }
 
 Status tensor_attention_forward(const AttentionForward& p, const DeviceContext& context) {
+  if (p.dtype == DType::f32) {
+    return tf32_attention_forward(p, context);
+  }
   constexpr const char* kCombine = "tensor_attention_combine";
   return dispatch_tensor_width<PrefixRule>(p, [&]<int kWidth>() {
     return p.variant == 1
@@ -20,11 +27,18 @@ Status tensor_attention_forward(const AttentionForward& p, const DeviceContext& 
   });
 }
 
-std::int64_t tensor_attention_backward_workspace(const AttentionBackward& p, const DeviceContext&) {
+std::int64_t tensor_attention_backward_workspace(const AttentionBackward& p,
+                                                 const DeviceContext& context) {
+  if (p.dtype == DType::f32) {
+    return tf32_attention_backward_workspace(p, context);
+  }
   return tensor_backward_bytes<Bf16Arithmetic>(p, PrefixRule{});
 }
 
 Status tensor_attention_backward(const AttentionBackward& p, const DeviceContext& context) {
+  if (p.dtype == DType::f32) {
+    return tf32_attention_backward(p, context);
+  }
   constexpr BackwardNames kNames = {"tensor_attention_delta", "tensor_attention_backward_queries",
                                     "tensor_attention_backward_sum",
                                     "tensor_attention_backward_keys", "tensor_attention_dbeta"};

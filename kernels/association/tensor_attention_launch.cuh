@@ -153,7 +153,7 @@ Status launch_tensor_backward(const BackwardNames& names, AttentionBackward p, c
                            0,
                            all_copy_wide<Number>({&p.q, &p.k, &p.v, &p.dout}),
                            all_copy_wide<Number>({&p.dq, &p.dk, &p.dv})};
-  Status status = launch_delta<Number>(names.delta, p, context, place.delta);
+  Status status = launch_delta<Number, Arithmetic>(names.delta, p, context, place.delta);
   if constexpr (Rule::kGathers) {
     p.lse = place.lse;
     if (status.ok() && heads * p.L > 0) {

@@ -1,5 +1,9 @@
 // Attention on tensor cores in the kernel table: the cases of attention_forward and
-// attention_backward in bf16, judged by what a plain program for that format would be off by.
+// attention_backward in bf16 and in tf32, judged by what a plain program for that format would be
+// off by; and those in f32 made of products in tf32, judged as f32 is.
+#include <algorithm>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/association/association_case.h"
@@ -14,9 +18,16 @@ namespace {
 
 using Problem = AssociationProblem;
 
+// How the cases of an entry multiply.
+enum class Products : std::uint8_t { bf16, tf32, split };
+
 // Widths around those that the kernel is compiled for.
-std::vector<Problem> problems() {
+std::vector<Problem> problems(Products products) {
   std::vector<Problem> all = association_problems();
+  if (products != Products::bf16) {
+    // Queries for parts that these kernels do not know, and much work for the executor.
+    std::erase_if(all, [](const Problem& s) { return s.L > 700; });
+  }
   all.push_back({.name = "wide", .B = 1, .H = 1, .L = 70, .M = 130, .D = 256, .Dv = 200});
   all.push_back(
       {.name = "half_wide", .B = 1, .H = 2, .L = 65, .M = 129, .D = 128, .Dv = 96, .causal = true});
@@ -41,7 +52,7 @@ void keep_in_f32(KernelCase& problem) {
   }
 }
 
-void naive(const Problem& s, void* const* d, bool forward) {
+void naive(const Problem& s, const NaiveFormat& format, void* const* d, bool forward) {
   const auto sees = [&](std::int64_t b, std::int64_t, std::int64_t i, std::int64_t j) {
     return s.sees(b, i, j);
   };
@@ -57,27 +68,68 @@ void naive(const Problem& s, void* const* d, bool forward) {
     arrays.dv = d[9];
     arrays.dbeta = doubles(d[10]);
   }
-  const NaiveAttention program(s, kNaiveBf16, arrays, sees, factor);
+  const NaiveAttention program(s, format, arrays, sees, factor);
   forward ? program.forward() : program.backward();
 }
 
-KernelCase forward_case(const Problem& s, const CpuContext& context) {
-  KernelCase result = attention_forward_case(s, context);
-  result.dtypes = {DType::bf16};
+// The numbers of an array, if there is one of that name, as they are multiplied.
+void round_array(const NaiveFormat& format, const KernelCase& problem, void* const* d,
+                 const std::string& name) {
+  for (std::size_t at = 0; at < problem.buffers.size(); ++at) {
+    if (problem.buffers[at].name == name) {
+      std::int64_t count = 1;
+      for (const std::int64_t extent : problem.buffers[at].extents) {
+        count *= extent;
+      }
+      std::transform(doubles(d[at]), doubles(d[at]) + count, doubles(d[at]), format.multiplied);
+    }
+  }
+}
+
+// The same case on tensor cores.
+void put_on_tensor_cores(KernelCase& result, const Problem& s, Products products, bool forward) {
+  result.dtypes = {products == Products::bf16 ? DType::bf16 : DType::f32};
   result.run = {};
-  keep_in_f32(result);
-  result.naive = [s](void* const* d) { naive(s, d, true); };
   result.cost.tensor_cores = true;
+  if (products == Products::bf16) {
+    keep_in_f32(result);
+  } else {
+    // Each is one variant of the kernel, and all that its entry has.
+    const int number = products == Products::split ? 3 : 0;
+    const auto only = [number](const auto& run) {
+      return [run, number](void* const* d, DType dtype, int, const auto& where) {
+        return run(d, dtype, number, where);
+      };
+    };
+    result.run_simt = only(result.run_simt);
+    result.run_cuda = result.run_cuda ? only(result.run_cuda) : result.run_cuda;
+  }
+  if (products != Products::split) {
+    const NaiveFormat& format = products == Products::bf16 ? kNaiveBf16 : kNaiveTf32;
+    result.naive = [s, &format, forward, problem = result](void* const* d) {
+      for (const char* factor : {"q", "k", "v", "dout"}) {
+        round_array(format, problem, d, factor);
+      }
+      naive(s, format, d, forward);
+    };
+  }
+}
+
+Precision precision_of(Products products) {
+  return products == Products::tf32 ? Precision::tf32 : Precision::f32;
+}
+
+KernelCase forward_case(const Problem& s, Products products, const CpuContext& context) {
+  KernelCase result = attention_forward_case_in(precision_of(products), s, context);
+  put_on_tensor_cores(result, s, products, true);
   return result;
 }
 
-KernelCase backward_case(const Problem& s, const CpuContext& context) {
-  KernelCase result = attention_backward_case(s, context);
-  result.dtypes = {DType::bf16};
-  result.run = {};
-  keep_in_f32(result);
+KernelCase backward_case(const Problem& s, Products products, const CpuContext& context) {
+  KernelCase result = attention_backward_case_in(precision_of(products), s, context);
+  put_on_tensor_cores(result, s, products, false);
   // out and lse as the same kernels leave them.
-  const KernelCase before = forward_case(s, context);
+  const KernelCase before = forward_case(s, products, context);
   const bool padded = !s.key_lengths.empty();
   result.prepare = [before, padded](void* const* d, DType dtype, const CpuContext& where) {
     // The forward case has its key lengths behind its workspace.
@@ -87,61 +139,81 @@ KernelCase backward_case(const Problem& s, const CpuContext& context) {
     const Status status = before.prepare(arrays, dtype, where);
     return status.ok() ? before.run_simt(arrays, dtype, 0, SimtContext{}) : status;
   };
-  result.naive = [s](void* const* d) { naive(s, d, false); };
-  result.cost.tensor_cores = true;
   return result;
 }
 
-std::vector<KernelCase> cases(KernelCase (*make)(const Problem&, const CpuContext&),
-                              const CpuContext& context) {
-  std::vector<KernelCase> all;
-  for (const Problem& s : problems()) {
-    all.push_back(make(s, context));
-  }
-  return all;
+using MakeCase = KernelCase (*)(const Problem&, Products, const CpuContext&);
+
+KernelEntry entry(const char* name, const char* summary, MakeCase make, Products products,
+                  double tolerance, std::vector<KernelVariant> variants) {
+  return {name,
+          summary,
+          {},
+          [make, products](const CpuContext& context) {
+            std::vector<KernelCase> all;
+            for (const Problem& s : problems(products)) {
+              all.push_back(make(s, products, context));
+            }
+            return all;
+          },
+          tolerance,
+          0,
+          {},
+          std::move(variants)};
 }
 
-const RegisterKernel forward({"tensor_attention_forward",
-                              "out = softmax(beta q.k) v in bf16, by tensor cores",
-                              {},
-                              [](const CpuContext& context) {
-                                return cases(forward_case, context);
-                              },
-                              0,
-                              0,
-                              {},
-                              {{1, "in turn", "bf16 on tensor cores; weights stay in registers"},
-                               {2, "pipelined", "the next tile is fetched while one is used"}}});
+const RegisterKernel forward(
+    entry("tensor_attention_forward", "out = softmax(beta q.k) v in bf16, by tensor cores",
+          forward_case, Products::bf16, 0,
+          {{1, "in turn", "bf16 on tensor cores; weights stay in registers"},
+           {2, "pipelined", "the next tile is fetched while one is used"}}));
+const RegisterKernel backward(entry("tensor_attention_backward",
+                                    "gradients of softmax attention in bf16, by tensor cores",
+                                    backward_case, Products::bf16, 0, {}));
 
-const RegisterKernel backward({"tensor_attention_backward",
-                               "gradients of softmax attention in bf16, by tensor cores",
-                               {},
-                               [](const CpuContext& context) {
-                                 return cases(backward_case, context);
-                               },
-                               0,
-                               0});
+const RegisterKernel tf32_forward(entry("tf32_attention_forward",
+                                        "out = softmax(beta q.k) v in tf32, by tensor cores",
+                                        forward_case, Products::tf32, 0,
+                                        {{1, "tf32", "tf32 on tensor cores: f32 in memory"}}));
+const RegisterKernel tf32_backward(entry("tf32_attention_backward",
+                                         "gradients of softmax attention in tf32, by tensor cores",
+                                         backward_case, Products::tf32, 0, {}));
 
-KernelCase sized_forward(const Sizes& sizes, const CpuContext& context) {
-  return forward_case(association_problem(sizes), context);
+// The tolerances of attention_forward and attention_backward.
+const RegisterKernel split_forward(
+    entry("split_attention_forward", "out = softmax(beta q.k) v in f32, by three products of tf32",
+          forward_case, Products::split, 3e-6,
+          {{1, "split", "factors in two parts of tf32 on tensor cores: the bits of f32"}}));
+const RegisterKernel split_backward(entry(
+    "split_attention_backward", "gradients of softmax attention in f32, by three products of tf32",
+    backward_case, Products::split, 3e-5, {}));
+
+template <MakeCase make, Products products>
+KernelCase sized(const Sizes& sizes, const CpuContext& context) {
+  return make(association_problem(sizes), products, context);
 }
 
-KernelCase sized_backward(const Sizes& sizes, const CpuContext& context) {
-  return backward_case(association_problem(sizes), context);
+template <MakeCase make, Products products>
+RegisterSizes sizes_of(const char* name) {
+  return {name, association_sizes(), sized<make, products>};
 }
 
-const RegisterSizes forward_sizes("tensor_attention_forward", association_sizes(), sized_forward);
-const RegisterSizes backward_sizes("tensor_attention_backward", association_sizes(),
-                                   sized_backward);
+const RegisterSizes all_sizes[] = {
+    sizes_of<forward_case, Products::bf16>("tensor_attention_forward"),
+    sizes_of<backward_case, Products::bf16>("tensor_attention_backward"),
+    sizes_of<forward_case, Products::tf32>("tf32_attention_forward"),
+    sizes_of<backward_case, Products::tf32>("tf32_attention_backward"),
+    sizes_of<forward_case, Products::split>("split_attention_forward"),
+    sizes_of<backward_case, Products::split>("split_attention_backward")};
 
 }  // namespace
 
 KernelCase tensor_attention_forward_case(const Problem& s, const CpuContext& context) {
-  return forward_case(s, context);
+  return forward_case(s, Products::bf16, context);
 }
 
 KernelCase tensor_attention_backward_case(const Problem& s, const CpuContext& context) {
-  return backward_case(s, context);
+  return backward_case(s, Products::bf16, context);
 }
 
 }  // namespace basin::kernels

@@ -19,6 +19,7 @@ struct Bf16Arithmetic {
   template <int kWidth>
   static constexpr int kColumns = kWidth > 64 ? 32 : 64;
 
+  BASIN_DEVICE static float multiplied(float number) { return number; }
   BASIN_DEVICE static float power_of_2(float x) { return kernels::power_of_2(x); }
 
   template <int kColumns, int kWidth>

@@ -11,6 +11,7 @@
 //   add_product()      sums += weights . values for the warp's 16 rows: `weights` are accumulators
 //                      of inner products; `values` has kInner rows of kWidth numbers, of which kOut
 //                      from the first one on take part
+//   multiplied()       a number of an array as a product takes it
 //   power_of_2()       as exact as its products
 #pragma once
 

@@ -2,6 +2,7 @@
 
 #include "kernels/association/linear_attention.h"
 #include "kernels/association/softmax_attention.h"
+#include "kernels/gemm/round_factors.h"
 #include "kernels/rotary/rotary.h"
 #include "tensor/check.h"
 #include "tensor/functions/association_arrays.h"
@@ -16,6 +17,12 @@ using association::output;
 using association::Prepared;
 
 namespace {
+
+// What the kernel is told: arrays in bf16 say it themselves, and the CPU gets rounded ones.
+Precision kernel_precision(const Prepared& in, Precision precision) {
+  const bool rounds = precision == Precision::tf32 && in.q.device() != Device::cpu;
+  return rounds ? Precision::tf32 : Precision::f32;
+}
 
 // The part of a backward call that both mechanisms share: dout in layout, gradients allocated.
 template <class Params>
@@ -35,13 +42,14 @@ AttentionGradients prepare_backward(Params& p, const Prepared& in, const Tensor&
 
 }  // namespace
 
-AttentionResult attention(const AssociationInputs& inputs) {
+AttentionResult attention(const AssociationInputs& inputs, Precision precision) {
   const Prepared in(inputs.q, inputs.k, inputs.v, inputs.beta, inputs.key_lengths, "attention",
                     true);
   AttentionResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q),
                          Tensor::empty({in.B, in.H, in.L}, in.per_head_dtype(), in.q.device())};
   kernels::AttentionForward p{};
   in.fill_in(p, inputs.causal);
+  p.precision = kernel_precision(in, precision);
   p.out = output(result.out);
   p.beta = in.beta.raw();
   p.lse = result.statistics.mutable_raw();
@@ -56,12 +64,14 @@ AttentionResult attention(const AssociationInputs& inputs) {
 }
 
 AttentionGradients attention_backward(const AssociationInputs& inputs,
-                                      const AttentionResult& forward, const Tensor& dout) {
+                                      const AttentionResult& forward, const Tensor& dout,
+                                      Precision precision) {
   const Prepared in(inputs.q, inputs.k, inputs.v, inputs.beta, inputs.key_lengths,
                     "attention_backward", true);
   association::check_same_heads("attention_backward", true, in.q, dout);
   kernels::AttentionBackward p{};
   in.fill_in(p, inputs.causal);
+  p.precision = kernel_precision(in, precision);
   const Tensor gradient = head_layout(dout);
   AttentionGradients result = prepare_backward(p, in, forward.out, gradient);
   result.dbeta = Tensor::empty({in.H}, in.per_head_dtype(), in.q.device());
@@ -81,12 +91,32 @@ AttentionGradients attention_backward(const AssociationInputs& inputs,
 
 Tensor attention_factor(const Tensor& x, Precision precision) {
   check_precision("attention", precision, x);
-  if (precision != Precision::bf16) {
+  const bool on_cpu = x.device() == Device::cpu;
+  if (precision == Precision::f32 || (precision == Precision::tf32 && !on_cpu)) {
     return x;
   }
   // (B,rows,H,width) in memory, as projections are: one pass over rows of all heads.
+  if (precision == Precision::tf32) {
+    const Tensor from = x.transpose(1, 2).contiguous();
+    Tensor to = Tensor::empty(from.shape(), from.dtype(), from.device());
+    const std::int64_t width = from.size(-1);
+    const std::int64_t rows = width == 0 ? 0 : from.numel() / width;
+    const kernels::RoundFactors p{static_cast<const float*>(from.raw()),
+                                  to.mutable_raw(),
+                                  1,
+                                  rows,
+                                  width,
+                                  width,
+                                  0,
+                                  width,
+                                  0,
+                                  precision};
+    check(on_device(x.device(), [&](const auto& at) { return kernels::round_factors(p, at); }),
+          "attention", x);
+    return to.transpose(1, 2);
+  }
   const Tensor halves = x.transpose(1, 2).to(DType::bf16);
-  return (x.device() == Device::cpu ? halves.to(DType::f32) : halves).transpose(1, 2);
+  return (on_cpu ? halves.to(DType::f32) : halves).transpose(1, 2);
 }
 
 Tensor from_attention(const Tensor& heads) {

@@ -26,15 +26,16 @@ struct AttentionGradients {
 };
 
 /// See kernels::AttentionForward. On the executor and on a GPU q, k, v and dout may be bf16, for
-/// tensor cores; out, dq, dk and dv are bf16 then, and beta, statistics and dbeta f32. Throws Error
-/// for shapes or dtypes that do not fit.
-AttentionResult attention(const AssociationInputs&);
+/// tensor cores; out, dq, dk and dv are bf16 then, and beta, statistics and dbeta f32. With the
+/// precision tf32 they multiply arrays of f32 in tf32 there; the CPU multiplies what it gets, that
+/// is attention_factor() of all. Throws Error for shapes or dtypes that do not fit.
+AttentionResult attention(const AssociationInputs&, Precision precision = Precision::f32);
 AttentionGradients attention_backward(const AssociationInputs&, const AttentionResult&,
-                                      const Tensor& dout);
+                                      const Tensor& dout, Precision precision = Precision::f32);
 
 /// An f32 array of heads as softmax attention multiplies it in a precision. bf16: in bf16 on the
-/// executor and on a GPU, on the CPU, which has no kernel for that, in f32 with as few bits. f32
-/// and tf32, for which there is no kernel anywhere: as it is.
+/// executor and on a GPU, on the CPU, which has no kernel for that, in f32 with as few bits. tf32:
+/// on the CPU with as few bits, elsewhere as it is, for the kernel rounds. f32: as it is.
 Tensor attention_factor(const Tensor& x, Precision precision);
 /// What came out of it, in f32, stored as it was: (B,rows,H,width).
 Tensor from_attention(const Tensor& heads);

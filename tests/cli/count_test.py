@@ -40,6 +40,8 @@ class Count(ProfileKernelsCase):
             cases = json.load(file)["cases"]
         self.assertEqual([(case["kernel"], case["variant"], case["dtype"]) for case in cases],
                          [("attention_forward", 1, "f32"), ("attention_forward", 2, "f32"),
+                          ("split_attention_forward", 1, "f32"),
+                          ("tf32_attention_forward", 1, "f32"),
                           ("tensor_attention_forward", 1, "bf16"),
                           ("tensor_attention_forward", 2, "bf16")])
         read = [case["launches"][0]["global_reads"]["sectors"] for case in cases]

@@ -224,6 +224,14 @@ TEST(Counting, TheLadderOfAttentionMovesLessAndLess) {
   // The same tiles, at another time.
   EXPECT_EQ(pipelined.reads.sectors, in_turn.reads.sectors);
   EXPECT_EQ(pipelined.shared_reads.passes, in_turn.shared_reads.passes);
+  // f32 on tensor cores: as many bytes as the loop reads from memory, twice those of bf16 from
+  // shared memory, without conflicts.
+  for (const char* kernel : {"tf32_attention_forward", "split_attention_forward"}) {
+    const KernelAccesses a = accesses_of(kernel, sizes, DType::f32, 1);
+    EXPECT_EQ(a.reads.sectors, tiles.reads.sectors);
+    EXPECT_LE(a.writes.sectors, tiles.writes.sectors);
+    EXPECT_LE(a.shared_reads.passes, 5 * in_turn.shared_reads.passes / 2);
+  }
 }
 
 // What a random mask by tile drops costs nothing: in the tiled loops the reads of shared memory are

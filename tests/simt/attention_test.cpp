@@ -251,7 +251,23 @@ TEST(AttentionOnSimt, RefusesWhatItCannotDo) {
   EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::unsupported);
   p.variant = 3;
   EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::invalid_argument);
+  p.dtype = DType::f64;
+  EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::invalid_argument);
+  p.variant = 4;
+  EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::invalid_argument);
   p.variant = 0;
+  p.precision = Precision::tf32;
+  EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::invalid_argument);
+  p.dtype = DType::f32;
+  EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::unsupported);  // so wide
+  const TestContext cpu(1);
+  EXPECT_EQ(attention_forward(p, cpu.get()).code, Status::Code::unsupported);
+  p.variant = 2;
+  EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::invalid_argument);
+  p.variant = 0;
+  p.precision = Precision::bf16;
+  EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::invalid_argument);
+  p.precision = Precision::f32;
   p.v.row_stride = 256;
   EXPECT_EQ(attention_forward(p, SimtContext{}).code, Status::Code::invalid_argument);
 }

@@ -156,9 +156,13 @@ TEST(CudaKernels, AreAllThere) {
       "sgd",
       "softmax_backward",
       "softmax_forward",
+      "split_attention_backward",
+      "split_attention_forward",
       "sum_of_squares",
       "tensor_attention_backward",
       "tensor_attention_forward",
+      "tf32_attention_backward",
+      "tf32_attention_forward",
       "unary_backward",
       "unary_forward",
   };

@@ -110,6 +110,7 @@ inline std::vector<GraphCase> graph_cases() {
     s.backbone.positions = nn::PositionKind::rotary;
     s.optimizer.kind = nn::OptimizerKind::adam;
   });
+  add("tf32", "attention", true, [](GraphCase& s) { s.backbone.precision = Precision::tf32; });
   add("weight-dropout", "attention", true, [&](GraphCase& s) {
     association(s).weight_dropout = 0.3;
     s.backbone.recompute = true;

@@ -1,5 +1,10 @@
-// Attention on tensors of bf16: where it runs, and what it asks for.
+// Attention on tensors of bf16, and of f32 in tf32: where it runs, and what it asks for.
 #include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <vector>
 
 #include "tensor/error.h"
 #include "tensor/functions/association.h"
@@ -93,14 +98,47 @@ TEST(HalfAttention, OtherRetrievalIsRefused) {
   EXPECT_TRUE(refuses<Error>([&] { (void)retrieval_energy(in); }, {"needs f32 or f64"}));
 }
 
-TEST(HalfAttention, FactorsOfOtherPrecisionsAreTheTensorItself) {
+TEST(HalfAttention, FactorsAreTheTensorItselfWhereNobodyRoundsOrTheKernelDoes) {
   const Tensor x = drawn().q;
-  for (const Precision precision : {Precision::f32, Precision::tf32}) {
-    EXPECT_EQ(attention_factor(x, precision).raw(), x.raw());
-  }
+  EXPECT_EQ(attention_factor(x, Precision::f32).raw(), x.raw());
+  const Tensor on_executor = x.to(Device::simt);
+  EXPECT_EQ(attention_factor(on_executor, Precision::tf32).raw(), on_executor.raw());
   EXPECT_TRUE(same_bits(attention_factor(x, Precision::bf16), x.to(DType::bf16).to(DType::f32)));
   EXPECT_TRUE(refuses<Error>([&] { (void)attention_factor(x.to(DType::f64), Precision::bf16); },
                              {"[attention]", "products in bf16", "f64"}));
+}
+
+TEST(Tf32Attention, RoundsOnTheCpuWhatTheKernelRoundsElsewhere) {
+  const AssociationInputs in = drawn();
+  AssociationInputs rounded = in;
+  for (Tensor* tensor : {&rounded.q, &rounded.k, &rounded.v}) {
+    const Tensor before = *tensor;
+    *tensor = attention_factor(before, Precision::tf32);
+    const std::vector<float> x = before.contiguous().to_vector<float>();
+    const std::vector<float> y = tensor->contiguous().to_vector<float>();
+    for (std::size_t n = 0; n < x.size(); ++n) {
+      EXPECT_EQ(std::bit_cast<std::uint32_t>(y[n]) & 0x1FFFu, 0u);
+      EXPECT_LE(std::abs(y[n] - x[n]), std::abs(x[n]) * 0x1p-11f);
+    }
+  }
+  const Tensor dout = Rng(2).normal({2, 2, 9, 4}, 1.0, DType::f32);
+  const AttentionResult expected = attention(rounded, Precision::tf32);
+  const AttentionGradients by_hand = attention_backward(
+      rounded, expected, attention_factor(dout, Precision::tf32), Precision::tf32);
+  AssociationInputs there = in;
+  for (Tensor* tensor : {&there.q, &there.k, &there.v, &there.beta}) {
+    *tensor = tensor->to(Device::simt);
+  }
+  const AttentionResult found = attention(there, Precision::tf32);
+  const AttentionGradients gradients =
+      attention_backward(there, found, dout.to(Device::simt), Precision::tf32);
+  // Weights and slopes are rounded there besides.
+  EXPECT_LT(largest_difference(found.out.to(Device::cpu), expected.out), 2e-3);
+  EXPECT_LT(largest_difference(gradients.dq.to(Device::cpu), by_hand.dq), 5e-3);
+  EXPECT_LT(largest_difference(gradients.dk.to(Device::cpu), by_hand.dk), 5e-3);
+  EXPECT_LT(largest_difference(gradients.dv.to(Device::cpu), by_hand.dv), 5e-3);
+  EXPECT_FALSE(same_bits(found.out, attention(there).out));
+  EXPECT_FALSE(same_bits(expected.out, attention(in).out));
 }
 
 TEST(HalfAttention, IsRefusedOnTheCpuAndWithMixedDtypes) {

@@ -26,10 +26,10 @@ std::vector<Step> steps_of(const std::string& name, Device device) {
             {"attention_forward", 2, DType::f32},
             {"attention_forward", 3, DType::f32}};
   }
-  return {{"attention_forward", 1, DType::f32},
-          {"attention_forward", 2, DType::f32},
-          {"tensor_attention_forward", 1, DType::bf16},
-          {"tensor_attention_forward", 2, DType::bf16}};
+  return {
+      {"attention_forward", 1, DType::f32},         {"attention_forward", 2, DType::f32},
+      {"split_attention_forward", 1, DType::f32},   {"tf32_attention_forward", 1, DType::f32},
+      {"tensor_attention_forward", 1, DType::bf16}, {"tensor_attention_forward", 2, DType::bf16}};
 }
 
 }  // namespace

@@ -306,8 +306,9 @@ std::vector<Setting> other_settings() {
       choice<Precision>(
           "Training", "precision", &C::precision,
           {{"f32", Precision::f32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}},
-          "to which factors of matrix products are rounded, and in bf16 those of softmax "
-          "attention under any window or mask; "
+          "to which factors of matrix products and of softmax attention (in bf16 also under "
+          "windows "
+          "and masks) are rounded; "
           "f32, tf32 or bf16. Weights, sums, norms, losses, the optimizer and all other mechanisms "
           "stay in f32",
           if_f32),
