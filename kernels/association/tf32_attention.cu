@@ -1,6 +1,6 @@
 // Attention in tf32 and, split, in f32: a file of its own, which nvcc compiles beside the one for
 // bf16. They are two kernels and not one with a flag: that would have the registers of the larger
-// one, forward at width 64 for instance 60 more (nvcc 13.0, sm_80).
+// one, forward at width 64 for instance 166 instead of 115 (nvcc 13.0, sm_80).
 #include "kernels/association/tensor_attention.h"
 #include "kernels/association/tensor_attention_launch.cuh"
 #include "kernels/association/tensor_tf32.cuh"
