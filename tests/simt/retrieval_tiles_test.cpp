@@ -360,7 +360,11 @@ TEST(RetrievalTilesOnSimt, HeadsOfEveryWidth) {
         p.seen.radius = 25;
         p.shape.causal = true;
       }
-      check_all(p, cpu);
+      for (const DType dtype : kFormats) {
+        if (dtype != DType::bf16 || width % 32 == 1 || width == 256) {
+          check_passes(p, dtype, cpu, true);
+        }
+      }
     }
   }
   // Values that are wider than keys, and rows that cannot be copied 16 bytes at a time.
@@ -544,7 +548,7 @@ TEST(RetrievalTilesOnSimt, ManyKeysForFewQueries) {
         p.normalise_all = causal && L == 9;
         named.change(p);
         for (const DType dtype : kFormats) {
-          if (dtype == DType::bf16 && (L == 8 || causal != (visibility == "mask"))) {
+          if (dtype == DType::bf16 && (L != 9 || causal != (visibility == "mask"))) {
             continue;  // enough of them
           }
           check_passes(p, dtype, cpu, L < 70);  // the reference of gradients takes L M^2
