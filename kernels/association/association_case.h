@@ -178,6 +178,8 @@ KernelCase tensor_attention_forward_case(const AssociationProblem&, const CpuCon
 KernelCase tensor_attention_backward_case(const AssociationProblem&, const CpuContext&);
 KernelCase linear_attention_forward_case(const AssociationProblem&, const CpuContext&);
 KernelCase linear_attention_backward_case(const AssociationProblem&, const CpuContext&);
+KernelCase tensor_linear_attention_forward_case(const AssociationProblem&, const CpuContext&);
+KernelCase tensor_linear_attention_backward_case(const AssociationProblem&, const CpuContext&);
 KernelCase random_feature_forward_case(const RandomFeatureProblem&, const CpuContext&);
 KernelCase random_feature_backward_case(const RandomFeatureProblem&, const CpuContext&);
 

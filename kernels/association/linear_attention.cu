@@ -5,47 +5,26 @@
 
 #include "kernels/association/check.h"
 #include "kernels/association/device_width.h"
+#include "kernels/association/linear_launch.cuh"
 #include "kernels/association/linear_scan.cuh"
+#include "kernels/association/tensor_linear_attention.h"
 #include "kernels/common/dispatch.h"
-#include "kernels/common/launch.h"
-#include "kernels/common/launch_sizes.h"
 
 namespace basin::kernels {
 
 namespace {
 
-// Segments of at least two tiles, so that a state is read and written for 128 rows or more, and so
-// many that a head's segments together with the other heads fill a large card.
-template <class T, int kWidth>
-LinearCut cut_of(const LinearPass& p) {
-  using Tile = LinearTile<T, kWidth>;
-  constexpr std::int64_t kBlocks = 264;
-  constexpr std::int64_t kFewest = 2;
-  LinearCut cut{};
-  cut.start = p.causal ? std::min<std::int64_t>(0, p.M - p.L) : 0;
-  cut.slices = pieces_of(p.width, Tile::kSlice);
-  const std::int64_t line = p.causal ? p.M - cut.start : p.columns();
-  const std::int64_t tiles = pieces_of(line, Tile::kRows);
-  const std::int64_t wanted =
-      std::max<std::int64_t>(1, kBlocks / std::max<std::int64_t>(1, p.B * p.H * cut.slices));
-  cut.tiles = std::max(kFewest, pieces_of(tiles, wanted));
-  cut.segments = pieces_of(tiles, cut.tiles);
-  cut.row_segments = p.causal ? cut.segments : pieces_of(p.rows(), cut.tiles * Tile::kRows);
-  return cut;
-}
-
 template <class T, int kWidth>
 std::int64_t state_bytes(const LinearPass& p) {
-  const LinearCut cut = cut_of<T, kWidth>(p);
-  return p.B * p.H * cut.slices * (cut.segments + 1) * LinearTile<T, kWidth>::kState *
+  using Tile = LinearTile<T, kWidth>;
+  return numbers_of_states(p, cut_of(p, Tile::kRows, Tile::kSlice), Tile::kState) *
          static_cast<std::int64_t>(sizeof(T));
 }
 
 template <class T, int kWidth>
 Status launch_pass(const LinearPass& p, const DeviceContext& context, T* states) {
   using Tile = LinearTile<T, kWidth>;
-  constexpr unsigned kThreads = 256;
-  const LinearCut cut = cut_of<T, kWidth>(p);
+  const LinearCut cut = cut_of(p, Tile::kRows, Tile::kSlice);
   const std::int64_t parts = p.B * p.H * cut.slices;
   if (parts == 0 || p.rows() == 0) {
     return {};
@@ -59,10 +38,7 @@ Status launch_pass(const LinearPass& p, const DeviceContext& context, T* states)
                     context, linear_states_kernel<T, kWidth>, p, cut, states);
   }
   if (status.ok()) {
-    const auto blocks = static_cast<unsigned>(pieces_of(parts * Tile::kState, kThreads));
-    status = launch({"linear_attention_prefix", {blocks, 1, 1}, {kThreads, 1, 1}}, context,
-                    linear_prefix_kernel<T>, states, cut.segments, std::int64_t{Tile::kState},
-                    parts, p.rows_are_keys);
+    status = launch_prefix(p, cut, Tile::kState, context, states);
   }
   if (status.ok()) {
     status = launch({"linear_attention_rows",
@@ -95,40 +71,6 @@ BASIN_KERNEL void linear_slopes_kernel(LinearAttentionBackward p, T* slopes) {
     slopes[at] = -sum / static_cast<const T*>(p.normaliser)[at];
   }
 }
-
-// What the passes of one call share.
-template <class P>
-LinearPass pass_of(const P& p, bool rows_are_keys, std::int64_t inner, std::int64_t width) {
-  LinearPass pass{};
-  pass.key_lengths = p.key_lengths;
-  pass.B = p.B;
-  pass.H = p.H;
-  pass.L = p.L;
-  pass.M = p.M;
-  pass.inner = inner;
-  pass.width = width;
-  pass.rows_are_keys = rows_are_keys;
-  pass.causal = p.causal;
-  pass.eps = p.eps;
-  return pass;
-}
-
-LinearPass forward_pass(const LinearAttentionForward& p) {
-  LinearPass pass = pass_of(p, false, p.D, p.Dv);
-  pass.a = p.q;
-  pass.take_a = Take::features;
-  pass.b = p.k;
-  pass.take_b = Take::features;
-  pass.w = p.v;
-  pass.take_w = Take::as_it_is;
-  pass.y = p.out;
-  pass.written_n = p.normaliser;
-  return pass;
-}
-
-struct BackwardPasses {
-  LinearPass dq, dk, dv;
-};
 
 BackwardPasses backward_passes(const LinearAttentionBackward& p, const void* slopes) {
   BackwardPasses all{pass_of(p, false, p.Dv, p.D), pass_of(p, true, p.Dv, p.D),
@@ -207,7 +149,10 @@ Status dispatch(const P& p, F&& function) {
 }  // namespace
 
 std::int64_t linear_attention_forward_workspace(const LinearAttentionForward& p,
-                                                const DeviceContext&) {
+                                                const DeviceContext& context) {
+  if (p.dtype == DType::bf16) {
+    return tensor_linear_attention_forward_workspace(p, context);
+  }
   std::int64_t bytes = 0;
   dispatch(p, [&]<class T, int kWidth>() {
     bytes = state_bytes<T, kWidth>(forward_pass(p));
@@ -220,13 +165,19 @@ Status linear_attention_forward(const LinearAttentionForward& p, const DeviceCon
   if (const Status status = check_attention(p, 0); !status.ok()) {
     return status;
   }
+  if (p.dtype == DType::bf16) {
+    return tensor_linear_attention_forward(p, context);
+  }
   return dispatch(p, [&]<class T, int kWidth>() {
     return launch_pass<T, kWidth>(forward_pass(p), context, static_cast<T*>(p.workspace));
   });
 }
 
 std::int64_t linear_attention_backward_workspace(const LinearAttentionBackward& p,
-                                                 const DeviceContext&) {
+                                                 const DeviceContext& context) {
+  if (p.dtype == DType::bf16) {
+    return tensor_linear_attention_backward_workspace(p, context);
+  }
   std::int64_t bytes = 0;
   dispatch(p, [&]<class T, int kWidth>() {
     bytes =
@@ -239,6 +190,9 @@ std::int64_t linear_attention_backward_workspace(const LinearAttentionBackward& 
 Status linear_attention_backward(const LinearAttentionBackward& p, const DeviceContext& context) {
   if (const Status status = check_attention(p, 0); !status.ok()) {
     return status;
+  }
+  if (p.dtype == DType::bf16) {
+    return tensor_linear_attention_backward(p, context);
   }
   return dispatch(p, [&]<class T, int kWidth>() { return launch_backward<T, kWidth>(p, context); });
 }

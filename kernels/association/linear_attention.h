@@ -16,7 +16,7 @@ namespace basin::kernels {
 /// Time and memory grow linearly with L and M.
 /// Variants: 0 best, 1 query by query, 2 chunks of 64 queries as matrix products in vector
 /// instructions (chunked_linear_attention.h). On a GPU (widths up to 256): 0, a scan over segments
-/// of chunks.
+/// of chunks. There `dtype` may also be bf16, for q, k, v and out; the normaliser is f32 then.
 struct LinearAttentionForward {
   HeadView q, k, v, out;
   const std::int64_t* key_lengths;
@@ -38,7 +38,8 @@ Status linear_attention_forward(const LinearAttentionForward&, const CudaContext
 /// With n_i the normaliser, g_i = dout_i / n_i and c_i = -dout_i.out_i / n_i:
 /// dphi(q_i) = S_i g_i + c_i z_i; dphi(k_j) = R_j v_j + r_j and dv_j = R_j^T phi(k_j), where
 /// R_j = sum of phi(q_i) g_i^T and r_j = sum of c_i phi(q_i) over the queries i that see j.
-/// S is swept forward and R backward. dq, dk, dv are overwritten.
+/// S is swept forward and R backward. dq, dk, dv are overwritten. bf16 as in the forward pass, for
+/// dout, dq, dk and dv, too.
 struct LinearAttentionBackward {
   HeadView q, k, v, out, dout, dq, dk, dv;
   const std::int64_t* key_lengths;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -183,12 +184,13 @@ KernelCase forward_case(const Problem& s, const CpuContext& machine) {
   result.name = s.name;
   result.buffers = buffers(s, Role::output);
   std::vector<void*> nowhere(result.buffers.size());
+  const auto bytes = [&](DType dtype, int variant, const auto& context) {
+    return linear_attention_forward_workspace(
+        forward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
+  };
   result.buffers.push_back(workspace_bytes(
       "workspace",
-      most_bytes_anywhere(2, machine, [&](DType dtype, int variant, const auto& context) {
-        return linear_attention_forward_workspace(
-            forward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
-      })));
+      std::max(most_bytes_anywhere(2, machine, bytes), bytes(DType::bf16, 0, SimtContext{}))));
   add_lengths(s, result.buffers);
   result.prepare = [s](void* const* d, DType dtype, const CpuContext&) {
     fill_lengths(s, d, 6);
@@ -220,12 +222,13 @@ KernelCase backward_case(const Problem& s, const CpuContext& machine) {
                                                {"dk", Role::output, s.extents(s.M, s.D)},
                                                {"dv", Role::output, s.extents(s.M, s.Dv)}});
   std::vector<void*> nowhere(result.buffers.size());
+  const auto bytes = [&](DType dtype, int variant, const auto& context) {
+    return linear_attention_backward_workspace(
+        backward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
+  };
   result.buffers.push_back(workspace_bytes(
       "workspace",
-      most_bytes_anywhere(2, machine, [&](DType dtype, int variant, const auto& context) {
-        return linear_attention_backward_workspace(
-            backward_call(s, nowhere.data(), nullptr, nullptr, dtype, variant), context);
-      })));
+      std::max(most_bytes_anywhere(2, machine, bytes), bytes(DType::bf16, 0, SimtContext{}))));
   add_lengths(s, result.buffers);
   result.prepare = [s](void* const* d, DType dtype, const CpuContext& context) {
     fill_lengths(s, d, 10);

@@ -133,14 +133,14 @@ BASIN_DEVICE void write_sums(const float (&sums)[kOut / 8][4], const float (&sca
   }
 }
 
-/// The warp's rows of `sums` times `scale`, rounded, from `to` on: `rows` of them (it may be
-/// negative) and `width` columns. They go by way of `stage`, 16 rows of a tile kWidth wide that
-/// only this warp uses, so that a row is written in pieces of 16 bytes where `wide` says that it
-/// can be.
+/// The warp's rows of `sums` times `scale`, rounded, from `to` on: those from `first` on and below
+/// `rows` (it may be negative), and `width` columns. They go by way of `stage`, 16 rows of a tile
+/// kWidth wide that only this warp uses, so that a row is written in pieces of 16 bytes where
+/// `wide` says that it can be.
 template <int kWidth, int kOut, class T>
 BASIN_DEVICE void write_rows(const float (&sums)[kOut / 8][4], const float (&scale)[2], T* stage,
                              T* to, std::int64_t row_stride, std::int64_t rows, int width,
-                             bool wide) {
+                             bool wide, std::int64_t first = 0) {
   constexpr int kRow = kRowOf<T, kWidth>;
   constexpr int kChunk = kChunkOf<T>;
   const int lane = lane_of_warp();
@@ -162,9 +162,10 @@ BASIN_DEVICE void write_rows(const float (&sums)[kOut / 8][4], const float (&sca
     const int column = at % kChunks * kChunk;
     const T* const from = stage + row * kRow + column;
     T* const target = to + row * row_stride + column;
-    if (row < rows && wide && column + kChunk <= width) {
+    const bool there = row >= first && row < rows;
+    if (there && wide && column + kChunk <= width) {
       store_pack<kChunk>(target, load_pack<kChunk>(from));
-    } else if (row < rows) {
+    } else if (there) {
       for (int i = 0; i < kChunk && column + i < width; ++i) {
         target[i] = from[i];
       }

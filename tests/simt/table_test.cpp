@@ -161,6 +161,8 @@ TEST(CudaKernels, AreAllThere) {
       "sum_of_squares",
       "tensor_attention_backward",
       "tensor_attention_forward",
+      "tensor_linear_attention_backward",
+      "tensor_linear_attention_forward",
       "tf32_attention_backward",
       "tf32_attention_forward",
       "unary_backward",
