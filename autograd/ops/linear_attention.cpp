@@ -1,25 +1,34 @@
 // out_i = phi(q_i).S / (phi(q_i).z + eps) with phi(x) = elu(x) + 1 and S, z sums over the visible
 // keys. The gradients sweep S forward for dq and its mirror image backward for dk and dv: see
-// kernels/association/linear_attention.h.
+// kernels/association/linear_attention.h. In bf16 q, k, v and dout are rounded as in attention.cpp.
 #include "autograd/node.h"
 #include "autograd/opdb.h"
 #include "autograd/operations.h"
+#include "autograd/product_precision.h"
 #include "tensor/functions/association.h"
 
 namespace basin {
 
 Variable linear_attention(const Variable& q, const Variable& k, const Variable& v,
                           const Tensor& key_lengths, bool causal) {
-  const AttentionResult result =
-      linear_attention({q.value(), k.value(), v.value(), Tensor(), key_lengths, causal});
-  return record("linear_attention", {q, k, v}, result.out,
-                [q = Saved(q.value()), k = Saved(k.value()), v = Saved(v.value()),
-                 lengths = Saved(key_lengths), out = Saved(result.out),
-                 normaliser = Saved(result.statistics), causal](const Tensor& dout, auto) {
+  // There is no kernel for tf32.
+  const Precision precision =
+      product_precision() == Precision::bf16 ? Precision::bf16 : Precision::f32;
+  const auto factor = [precision](const Variable& x) {
+    return attention_factor(x.value(), precision);
+  };
+  const AssociationInputs in{factor(q), factor(k), factor(v), Tensor(), key_lengths, causal};
+  const AttentionResult result = linear_attention(in);
+  const bool is_half = result.out.dtype() == DType::bf16;
+  const auto wide = [is_half](const Tensor& x) { return is_half ? from_attention(x) : x; };
+  return record("linear_attention", {q, k, v}, wide(result.out),
+                [q = Saved(in.q), k = Saved(in.k), v = Saved(in.v), lengths = Saved(key_lengths),
+                 out = Saved(result.out), normaliser = Saved(result.statistics), causal, precision,
+                 wide](const Tensor& dout, auto) {
                   const AttentionGradients g = linear_attention_backward(
                       {q.get(), k.get(), v.get(), Tensor(), lengths.get(), causal},
-                      {out.get(), normaliser.get()}, dout);
-                  return std::vector{g.dq, g.dk, g.dv};
+                      {out.get(), normaliser.get()}, attention_factor(dout, precision));
+                  return std::vector{wide(g.dq), wide(g.dk), wide(g.dv)};
                 });
 }
 

@@ -137,9 +137,10 @@ Tensor rotary(const Tensor& x, bool inverse) {
 }
 
 AttentionResult linear_attention(const AssociationInputs& inputs) {
-  const Prepared in(inputs.q, inputs.k, inputs.v, Tensor(), inputs.key_lengths, "linear_attention");
+  const Prepared in(inputs.q, inputs.k, inputs.v, Tensor(), inputs.key_lengths, "linear_attention",
+                    true);
   AttentionResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q),
-                         Tensor::empty({in.B, in.H, in.L}, in.q.dtype(), in.q.device())};
+                         Tensor::empty({in.B, in.H, in.L}, in.per_head_dtype(), in.q.device())};
   kernels::LinearAttentionForward p{};
   in.fill_in(p, inputs.causal);
   p.out = output(result.out);
@@ -159,8 +160,8 @@ AttentionResult linear_attention(const AssociationInputs& inputs) {
 AttentionGradients linear_attention_backward(const AssociationInputs& inputs,
                                              const AttentionResult& forward, const Tensor& dout) {
   const Prepared in(inputs.q, inputs.k, inputs.v, Tensor(), inputs.key_lengths,
-                    "linear_attention_backward");
-  check_same_floating("linear_attention_backward", in.q, dout);
+                    "linear_attention_backward", true);
+  association::check_same_heads("linear_attention_backward", true, in.q, dout);
   kernels::LinearAttentionBackward p{};
   in.fill_in(p, inputs.causal);
   const Tensor gradient = head_layout(dout);

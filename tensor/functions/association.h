@@ -33,9 +33,10 @@ AttentionResult attention(const AssociationInputs&, Precision precision = Precis
 AttentionGradients attention_backward(const AssociationInputs&, const AttentionResult&,
                                       const Tensor& dout, Precision precision = Precision::f32);
 
-/// An f32 array of heads as softmax attention multiplies it in a precision. bf16: in bf16 on the
-/// executor and on a GPU, on the CPU, which has no kernel for that, in f32 with as few bits. tf32:
-/// on the CPU with as few bits, elsewhere as it is, for the kernel rounds. f32: as it is.
+/// An f32 array of heads as softmax attention multiplies it in a precision, and linear attention in
+/// bf16. bf16: in bf16 on the executor and on a GPU, on the CPU, which has no kernel for that, in
+/// f32 with as few bits. tf32: on the CPU with as few bits, elsewhere as it is, for the kernel
+/// rounds. f32: as it is.
 Tensor attention_factor(const Tensor& x, Precision precision);
 /// What came out of it, in f32, stored as it was: (B,rows,H,width).
 Tensor from_attention(const Tensor& heads);
@@ -45,7 +46,7 @@ Tensor from_attention(const Tensor& heads);
 inline constexpr double kRotaryBase = 10000.0;
 Tensor rotary(const Tensor& x, bool inverse = false);
 
-/// See kernels::LinearAttentionForward.
+/// See kernels::LinearAttentionForward; bf16 as in attention(), with statistics in f32.
 inline constexpr double kLinearAttentionEps = 1e-6;
 AttentionResult linear_attention(const AssociationInputs&);
 AttentionGradients linear_attention_backward(const AssociationInputs&, const AttentionResult&,

@@ -64,6 +64,9 @@ std::vector<Operation> operations() {
       {"retrieval",
        {draw({2, 2, 33, 16}, 1), draw({2, 2, 33, 16}, 2), draw({2, 2, 33, 8}, 3), beta},
        [=](In in) { return retrieval(in[0], in[1], in[2], in[3], {}, window); }},
+      {"linear_attention",
+       {draw({2, 2, 33, 16}, 1), draw({2, 2, 33, 16}, 2), draw({2, 2, 33, 8}, 3)},
+       [=](In in) { return linear_attention(in[0], in[1], in[2], lengths, true); }},
   };
 }
 
@@ -117,8 +120,9 @@ TEST(ProductPrecision, ChangesValuesAndGradients) {
     const std::vector<Tensor> in_f32 = run(operation, Precision::f32);
     const std::vector<Tensor> in_tf32 = run(operation, Precision::tf32);
     const std::vector<Tensor> in_bf16 = run(operation, Precision::bf16);
-    // There is no kernel of other retrieval for tf32.
-    EXPECT_EQ(same_bits(in_tf32, in_f32), operation.name == "retrieval");
+    // There is no kernel of linear attention and of other retrieval for tf32.
+    EXPECT_EQ(same_bits(in_tf32, in_f32),
+              operation.name == "linear_attention" || operation.name == "retrieval");
     for (std::size_t n = 0; n < in_f32.size(); ++n) {
       EXPECT_EQ(in_bf16[n].dtype(), DType::f32);
       EXPECT_TRUE(in_bf16[n].shape() == in_f32[n].shape());
@@ -156,7 +160,7 @@ TEST(ProductPrecision, GivesTheSameBitsForAnyNumberOfThreads) {
 // Everything else stays as it is, in every precision.
 TEST(ProductPrecision, LeavesOtherOperationsAlone) {
   const std::set<std::string> multiply = {"matmul", "linear", "linear_gelu", "linear_cross_entropy",
-                                          "attention"};
+                                          "attention", "linear_attention"};
   const std::set<std::string> retrieves_in_bf16 = {"softmax, everything visible",
                                                    "softmax, causal and padded",
                                                    "softmax, window",

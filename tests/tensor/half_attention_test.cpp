@@ -98,6 +98,25 @@ TEST(HalfAttention, OtherRetrievalIsRefused) {
   EXPECT_TRUE(refuses<Error>([&] { (void)retrieval_energy(in); }, {"needs f32 or f64"}));
 }
 
+TEST(HalfAttention, OfTheLinearKindKeepsItsNormaliserInF32) {
+  const AssociationInputs in = halves_on(Device::simt);
+  const AttentionResult result = linear_attention(in);
+  EXPECT_EQ(result.out.dtype(), DType::bf16);
+  EXPECT_EQ(result.statistics.dtype(), DType::f32);
+  const Tensor dout = attention_factor(
+      Rng(2).normal(result.out.shape(), 1.0, DType::f32).to(Device::simt), Precision::bf16);
+  const AttentionGradients gradients = linear_attention_backward(in, result, dout);
+  for (const Tensor& gradient : {gradients.dq, gradients.dk, gradients.dv}) {
+    EXPECT_EQ(gradient.dtype(), DType::bf16);
+  }
+  // phi of both is rounded, and so is out, of numbers below 2.
+  const AttentionResult expected = linear_attention(halves_on(Device::cpu));
+  EXPECT_LT(largest_difference(result.out.to(Device::cpu), expected.out), 2e-2);
+  EXPECT_TRUE(refuses<Error>(
+      [&] { (void)linear_attention_backward(in, result, from_attention(dout)); },
+      {"operands differ in dtype"}));
+}
+
 TEST(HalfAttention, FactorsAreTheTensorItselfWhereNobodyRoundsOrTheKernelDoes) {
   const Tensor x = drawn().q;
   EXPECT_EQ(attention_factor(x, Precision::f32).raw(), x.raw());
@@ -147,7 +166,7 @@ TEST(HalfAttention, IsRefusedOnTheCpuAndWithMixedDtypes) {
     *tensor = tensor->to(DType::bf16);
   }
   EXPECT_TRUE(refuses<Error>([&] { (void)attention(in); }, {"runs in bf16 on a GPU", "bf16"}));
-  EXPECT_TRUE(refuses<Error>([&] { (void)linear_attention(in); }, {"needs f32 or f64", "bf16"}));
+  EXPECT_TRUE(refuses<Error>([&] { (void)linear_attention(in); }, {"runs in bf16 on a GPU"}));
   AssociationInputs mixed = halves_on(Device::simt);
   mixed.v = from_attention(mixed.v);
   EXPECT_TRUE(refuses<Error>([&] { (void)attention(mixed); }, {"operands differ in dtype"}));

@@ -168,7 +168,7 @@ AssociationOutputs run_random_features(const AssociationArrays& a, int variant, 
 
 std::string entry_for(const AssociationArrays& a) {
   if (a.options.separation == Separation::linear) {
-    return "linear_attention_forward";
+    return a.dtype == DType::bf16 ? "tensor_linear_attention_forward" : "linear_attention_forward";
   }
   if (a.options.separation == Separation::random_features) {
     return "random_feature_attention_forward";
@@ -193,12 +193,14 @@ AssociationOutputs run_association(const AssociationArrays& a, int variant, Devi
   }
   const bool linear = a.options.separation == Separation::linear;
   const bool halves = a.dtype == DType::bf16;
-  const auto forward = linear   ? kernels::linear_attention_forward_case
-                       : halves ? kernels::tensor_attention_forward_case
-                                : kernels::attention_forward_case;
-  const auto backward = linear   ? kernels::linear_attention_backward_case
-                        : halves ? kernels::tensor_attention_backward_case
-                                 : kernels::attention_backward_case;
+  const auto forward = linear && halves ? kernels::tensor_linear_attention_forward_case
+                       : linear         ? kernels::linear_attention_forward_case
+                       : halves         ? kernels::tensor_attention_forward_case
+                                        : kernels::attention_forward_case;
+  const auto backward = linear && halves ? kernels::tensor_linear_attention_backward_case
+                        : linear         ? kernels::linear_attention_backward_case
+                        : halves         ? kernels::tensor_attention_backward_case
+                                         : kernels::attention_backward_case;
   if (halves && a.options.update_steps > 1) {
     fail("bf16 runs one step; this is {} steps, which f32 and f64 run", a.options.update_steps);
   }
