@@ -9,6 +9,7 @@
 #include "kernels/association/options.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/memory/label_evidence.h"
+#include "kernels/recurrent/recurrent_layer.h"
 #include "kernels/recurrent/rnn.h"
 #include "tensor/rng.h"
 
@@ -128,5 +129,10 @@ Variable lstm(const Variable& x, const Variable& weight);
 /// The states h (B, L, width) for x (B, L, 3 width), weight (3 width, width) and bias (3 width);
 /// gates r, z, n.
 Variable gru(const Variable& x, const Variable& weight, const Variable& bias);
+/// x (B, L, in) to the states (B, L, width) of a whole layer by cuDNN, on a GPU: weight_ih (gates
+/// width, in), weight_hh (gates width, width), two biases (gates width). In the product precision.
+Variable recurrent_layer(const Variable& x, const Variable& weight_ih, const Variable& weight_hh,
+                         const Variable& bias_ih, const Variable& bias_hh,
+                         kernels::RecurrentCell cell);
 
 }  // namespace basin

@@ -37,7 +37,7 @@ function(basin_floor name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   # What needs the headers of CUDA: kernels/cuda/CMakeLists.txt. What is for programs that count
   # accesses: kernels/CMakeLists.txt.
-  list(FILTER sources EXCLUDE REGEX "/kernels/cuda/|_cublaslt[.]cpp$|/simt/counting/hooks[.]cpp$")
+  list(FILTER sources EXCLUDE REGEX "/kernels/cuda/|_(cublaslt|cudnn)[.]cpp$|/simt/counting/hooks[.]cpp$")
   add_library(basin_${name}_objects OBJECT ${sources})
   target_link_libraries(basin_${name}_objects PUBLIC basin_flags ${FLOOR_DEPENDS})
   # Programs that travel share the kernels; most of them is code for GPUs.

@@ -23,6 +23,12 @@ const BackboneOptions& checked(const BackboneOptions& o) {
     fail("[Backbone] products in {} are made of f32; the model is in {}", name_of(o.precision),
          name_of(o.dtype));
   }
+  if (o.recurrence != Recurrence::own && backbone_kind(o.kind).is_association) {
+    fail("[Backbone] '{}' has no recurrence that cuDNN could compute", o.kind);
+  }
+  if (o.recurrence != Recurrence::own && o.precision == Precision::bf16) {
+    fail("[Backbone] cuDNN's recurrences have products in f32 and tf32, not in bf16");
+  }
   if (!(o.embedding_deviation > 0.0)) {
     fail("[Backbone] embedding_deviation must be above 0, got {}", o.embedding_deviation);
   }

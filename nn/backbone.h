@@ -13,6 +13,7 @@
 #include "nn/growing_rows.h"
 #include "nn/layers/basic.h"
 #include "nn/layers/positions.h"
+#include "nn/layers/rnn.h"
 
 namespace basin::nn {
 
@@ -56,6 +57,7 @@ struct BackboneOptions {
   /// Of matrix products and of softmax attention, in the head, too; the parameters stay in dtype,
   /// which is f32 unless this is. See autograd/product_precision.h.
   Precision precision = Precision::f32;
+  Recurrence recurrence = Recurrence::own;  ///< used by the recurrent kinds
 
   /// Where set, these replace what the kind says; `association` all of it but `causal`, and the
   /// others then a part of that.

@@ -45,8 +45,10 @@ template <class Stack>
 class RecurrentMixer final : public Mixer {
  public:
   template <class... Args>
-  explicit RecurrentMixer(const char* name, Args&&... args) : stack_(std::forward<Args>(args)...) {
+  RecurrentMixer(const char* name, Recurrence recurrence, Args&&... args)
+      : stack_(std::forward<Args>(args)...) {
     add_module(name, stack_);
+    stack_.compute_by(recurrence);
   }
   Variable forward(const Variable& x, const Tensor&) const override { return stack_.forward(x); }
 
@@ -61,18 +63,20 @@ std::unique_ptr<Mixer> make_association(const BackboneOptions& o, const Associat
 
 std::unique_ptr<Mixer> make_rnn(const BackboneOptions& o, const AssociationOptions&, Rng& rng,
                                 Rng&) {
-  return std::make_unique<RecurrentMixer<Rnn>>("rnn", o.width, o.width, 1,
+  return std::make_unique<RecurrentMixer<Rnn>>("rnn", o.recurrence, o.width, o.width, 1,
                                                kernels::Nonlinearity::tanh, rng, o.dtype);
 }
 
 std::unique_ptr<Mixer> make_lstm(const BackboneOptions& o, const AssociationOptions&, Rng& rng,
                                  Rng&) {
-  return std::make_unique<RecurrentMixer<Lstm>>("lstm", o.width, o.width, 1, rng, o.dtype);
+  return std::make_unique<RecurrentMixer<Lstm>>("lstm", o.recurrence, o.width, o.width, 1, rng,
+                                                o.dtype);
 }
 
 std::unique_ptr<Mixer> make_gru(const BackboneOptions& o, const AssociationOptions&, Rng& rng,
                                 Rng&) {
-  return std::make_unique<RecurrentMixer<Gru>>("gru", o.width, o.width, 1, rng, o.dtype);
+  return std::make_unique<RecurrentMixer<Gru>>("gru", o.recurrence, o.width, o.width, 1, rng,
+                                               o.dtype);
 }
 
 template <class Change>

@@ -53,6 +53,14 @@ SharedLibrary& cublas_lt() {
   return *library;
 }
 
+SharedLibrary& cudnn() {
+  // The part with recurrent layers, which brings those it needs. libcudnn.so.9 itself only forwards
+  // calls, and ends the process if it does not find the part that has the function.
+  static SharedLibrary* const library =
+      new SharedLibrary("libcudnn_adv.so.9", {"cudnn/lib", common_wheel()});
+  return *library;
+}
+
 CudaLibrary describe_cudnn(SharedLibrary& library) {
   CudaLibrary found{"cuDNN", "recurrent layers", "", "", ""};
   describe(library, "cudnnGetVersion", "cudnnGetCudartVersion", found);
@@ -62,10 +70,7 @@ CudaLibrary describe_cudnn(SharedLibrary& library) {
 std::vector<CudaLibrary> cuda_libraries() {
   CudaLibrary cublas{"cuBLAS", "products of matrices", "", "", ""};
   describe(cublas_lt(), "cublasLtGetVersion", "cublasLtGetCudartVersion", cublas);
-  // The part with recurrent layers, which brings those it needs. libcudnn.so.9 itself only forwards
-  // calls, and ends the process if it does not find the part that has the function.
-  SharedLibrary cudnn("libcudnn_adv.so.9", {"cudnn/lib", common_wheel()});
-  return {cublas, describe_cudnn(cudnn)};
+  return {cublas, describe_cudnn(cudnn())};
 }
 
 }  // namespace basin::kernels

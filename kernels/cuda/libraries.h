@@ -13,6 +13,9 @@ namespace basin::kernels {
 /// cuBLASLt, for products of matrices. Looked for on the first call, open until the program ends.
 SharedLibrary& cublas_lt();
 
+/// cuDNN, for recurrent layers, likewise.
+SharedLibrary& cudnn();
+
 struct CudaLibrary {
   const char* name;     ///< "cuBLAS"
   const char* purpose;  ///< in this program; a few words

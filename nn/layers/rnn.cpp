@@ -31,7 +31,9 @@ RecurrentStack::RecurrentStack(std::int64_t gates, std::int64_t in, std::int64_t
 Variable RecurrentStack::forward(const Variable& x) const {
   Variable h = x;
   for (const Layer& layer : layers_) {
-    h = run(h, layer);
+    h = recurrence_ == Recurrence::own ? run(h, layer)
+                                       : recurrent_layer(h, layer.weight_ih, layer.weight_hh,
+                                                         layer.bias_ih, layer.bias_hh, cell());
   }
   return h;
 }
@@ -42,6 +44,11 @@ Variable RecurrentStack::forward(const Variable& x) const {
 Rnn::Rnn(std::int64_t in, std::int64_t width, std::int64_t layers,
          kernels::Nonlinearity nonlinearity, Rng& rng, DType dtype)
     : RecurrentStack(1, in, width, layers, rng, dtype), nonlinearity_(nonlinearity) {}
+
+kernels::RecurrentCell Rnn::cell() const {
+  return nonlinearity_ == kernels::Nonlinearity::tanh ? kernels::RecurrentCell::tanh
+                                                      : kernels::RecurrentCell::relu;
+}
 
 Variable Rnn::run(const Variable& x, const Layer& layer) const {
   return rnn(linear(x, layer.weight_ih, add(layer.bias_ih, layer.bias_hh)), layer.weight_hh,

@@ -3,11 +3,15 @@
 
 #include <deque>
 
+#include "kernels/recurrent/recurrent_layer.h"
 #include "kernels/recurrent/rnn.h"
 #include "nn/module.h"
 #include "tensor/rng.h"
 
 namespace basin::nn {
+
+/// Who computes a recurrent layer: the kernels of this project, or cuDNN on a GPU.
+enum class Recurrence : std::uint8_t { own, cudnn };
 
 /// What the three have in common: layer upon layer, states start at 0, (B,L,in) to (B,L,width), the
 /// states of the last layer. With g gates, layer 0 has the parameters weight_ih_l0 (g width, in),
@@ -16,6 +20,8 @@ namespace basin::nn {
 class RecurrentStack : public Module {
  public:
   Variable forward(const Variable& x) const;
+  /// From now on. The parameters, and all but the last bits of the results, are the same.
+  void compute_by(Recurrence recurrence) { recurrence_ = recurrence; }
 
  protected:
   /// Throws Error unless all sizes are positive.
@@ -27,9 +33,11 @@ class RecurrentStack : public Module {
   };
   /// One layer over all times.
   virtual Variable run(const Variable& x, const Layer& layer) const = 0;
+  virtual kernels::RecurrentCell cell() const = 0;
 
  private:
   std::deque<Layer> layers_;
+  Recurrence recurrence_ = Recurrence::own;
 };
 
 /// h_t = f(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh), f = tanh or relu.
@@ -40,6 +48,7 @@ class Rnn final : public RecurrentStack {
 
  private:
   Variable run(const Variable& x, const Layer& layer) const override;
+  kernels::RecurrentCell cell() const override;
   kernels::Nonlinearity nonlinearity_;
 };
 
@@ -50,6 +59,7 @@ class Lstm final : public RecurrentStack {
 
  private:
   Variable run(const Variable& x, const Layer& layer) const override;
+  kernels::RecurrentCell cell() const override { return kernels::RecurrentCell::lstm; }
 };
 
 /// Gates r, z, n, the reset gate acting on the recurrent product and its bias: see
@@ -60,6 +70,7 @@ class Gru final : public RecurrentStack {
 
  private:
   Variable run(const Variable& x, const Layer& layer) const override;
+  kernels::RecurrentCell cell() const override { return kernels::RecurrentCell::gru; }
 };
 
 }  // namespace basin::nn

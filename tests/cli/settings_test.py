@@ -72,6 +72,18 @@ class Effects(TrainerCase):
         self.train("recomputed", dropout=0.1, recompute="yes")
         self.assertEqual(self.losses("recomputed"), self.losses("run"))
 
+    def test_recurrences_of_cudnn_need_a_gpu_and_a_recurrence(self):
+        self.train("own", "rnn", recurrence="own")
+        self.assertIn("recurrence = own\n", self.read("own", "config.ini").decode())
+        words = {**TINY, "backbone": "gru", "recurrence": "cudnn"}
+        self.assert_complains(
+            self.run_trainer("train", *options(words), "--device", "cpu", "--out", "gpu"), 2,
+            "--recurrence cudnn computes on a GPU (--device cuda)", "cpu")
+        words["backbone"] = "attention"
+        self.assert_complains(
+            self.run_trainer("train", *options(words), "--out", "none"), 2,
+            "--recurrence", "the backbone 'attention' has no recurrence")
+
 
 class Configurations(TrainerCase):
     def test_strings_round_trip_through_the_configuration(self):

@@ -282,6 +282,16 @@ TEST(Backbone, Errors) {
   }
 }
 
+TEST(Backbone, RefusesRecurrencesOfCudnnThatCannotBe) {
+  BackboneOptions options = small_backbone("attention");
+  options.recurrence = Recurrence::cudnn;
+  EXPECT_TRUE(refuses<Error>([&] { Made made(options); }, {"'attention' has no recurrence"}));
+  options.kind = "gru";
+  options.dtype = DType::f32;
+  options.precision = Precision::bf16;
+  EXPECT_TRUE(refuses<Error>([&] { Made made(options); }, {"in f32 and tf32, not in bf16"}));
+}
+
 TEST(Backbone, RefusesTokensThatAreNotIdsInTwoDimensions) {
   const Made made(small_backbone("attention"));
   EXPECT_TRUE(refuses<Error>([&] { made.backbone.forward(Tensor::zeros({4}, DType::i64)); },

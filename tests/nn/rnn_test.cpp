@@ -185,6 +185,23 @@ TEST_P(EveryRecurrence, Errors) {
       {"(2, 5, 4)"}));
 }
 
+TEST_P(EveryRecurrence, ByCudnnNeedsAGpuAndSaysSo) {
+  const auto layer = make(GetParam(), 3, 4, 1, Rng(7), DType::f32);
+  const Variable x(random_tensor({2, 5, 3}, 1, DType::f32));
+  const Tensor before = layer->forward(x).value();
+  layer->compute_by(Recurrence::cudnn);
+  EXPECT_TRUE(
+      refuses<Error>([&] { layer->forward(x); },
+                     {"[recurrent_layer] cuDNN computes on a GPU", "(2, 5, 3) f32 on cpu"}));
+  EXPECT_TRUE(refuses<Error>(
+      [&] {
+        layer->forward(Variable(random_tensor({2, 5, 4}, 1, DType::f32)));
+      },
+      {"needs x (B, L, in)", "(2, 5, 4) f32"}));
+  layer->compute_by(Recurrence::own);
+  EXPECT_TRUE(same_bits(layer->forward(x).value(), before));
+}
+
 TEST(Recurrent, EveryCellGivesAnotherOutput) {
   const Variable x(random_tensor({2, 7, 3}, 2));
   const std::vector<std::string> cells = {"tanh", "relu", "lstm", "gru"};

@@ -25,7 +25,10 @@ const std::vector<SizeParameter> kHeadSizes = {{"B", 1, "batch items"},
                                                choice("causal", "", {"0", "1"}, 1)};
 const std::vector<SizeParameter> kRowSizes = {{"rows", 4096, "rows"}, {"cols", 256, "columns"}};
 const std::vector<SizeParameter> kStateSizes = {
-    {"B", 4, "batch items"}, {"L", 1024, "steps"}, {"width", 256, "inputs and hidden units"}};
+    {"B", 4, "batch items"},
+    {"L", 1024, "steps"},
+    {"width", 256, "inputs and hidden units"},
+    choice("recurrence", "who computes it, cudnn on a GPU", {"own", "cudnn"})};
 
 // Draws the inputs of one problem, each from a stream of its own.
 class Drawn {
@@ -202,6 +205,7 @@ OperationProblem recurrent_problem(const Sizes& s, More... more) {
   const Variable x = d.normal("x", {s.at("B"), s.at("L"), s.at("width")});
   const auto layer =
       std::make_shared<Layer>(s.at("width"), s.at("width"), 1, more..., d.rng(), DType::f32);
+  layer->compute_by(s.at("recurrence") == 1 ? nn::Recurrence::cudnn : nn::Recurrence::own);
   for (const nn::Parameter& parameter : layer->parameters()) {
     d.problem.inputs[parameter.name] = parameter.variable;
   }

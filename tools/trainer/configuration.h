@@ -9,6 +9,7 @@
 #include "kernels/common/dtype.h"
 #include "kernels/common/precision.h"
 #include "nn/layers/positions.h"
+#include "nn/layers/rnn.h"
 #include "nn/optim/optimizer.h"
 #include "nn/optim/schedule.h"
 #include "tasks/device_step.h"
@@ -42,6 +43,7 @@ struct Configuration {
   bool causal = true;
   bool tie_weights = false;
   bool recompute = false;
+  nn::Recurrence recurrence = nn::Recurrence::own;
 
   std::int64_t batch = 32;
   std::int64_t micro_batch = 0;  ///< 0: the whole batch at once

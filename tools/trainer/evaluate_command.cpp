@@ -58,6 +58,7 @@ Configuration read_configuration(const std::string& path, const std::string& tex
   refuse_other(path, "backbone", c.backbone, arguments.value_or("backbone", c.backbone));
   c.threads = 0;
   c.device = best_device();
+  c.recurrence = nn::Recurrence::own;  // which every machine has
   // What the weights were trained with must be the same; what they are tried on need not.
   if (arguments.has("data")) {
     c.data_digest = vocabulary_digest(c.data_digest);

@@ -46,6 +46,7 @@ nn::BackboneOptions backbone_options(const Configuration& c, const tasks::Task& 
   options.recompute = c.recompute;
   options.dtype = c.dtype;
   options.precision = c.precision;
+  options.recurrence = c.recurrence;
   if (nn::backbone_kind(c.backbone).is_association) {
     options.association = c.association;
   }
@@ -70,6 +71,10 @@ std::unique_ptr<tasks::Task> prepare_task(const Configuration& configuration, bo
 
 Experiment make_experiment(const Configuration& configuration, bool quiet) {
   require(configuration.device);  // not wrong usage: elsewhere the same command works
+  if (configuration.recurrence == nn::Recurrence::cudnn && configuration.device != Device::cuda) {
+    wrong_usage("--recurrence cudnn computes on a GPU (--device cuda), and this run is on {}",
+                name_of(configuration.device));
+  }
   return with_usage_errors([&] {
     if (configuration.threads > 0) {
       set_threads(static_cast<int>(configuration.threads));

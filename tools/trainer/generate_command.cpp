@@ -77,6 +77,7 @@ void generate_command(const std::vector<std::string>& words) {
          path);
   }
   c.device = Device::cpu;  // one position at a time gives a GPU nothing to do
+  c.recurrence = nn::Recurrence::own;
   c.threads =
       arguments.has("threads") ? read_whole(arguments.value("threads"), 1, 1024, "--threads") : 0;
   if (arguments.has("precision")) {

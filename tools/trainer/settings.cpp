@@ -49,6 +49,12 @@ std::string if_association(const Configuration& c) {
              : fmt::format("the backbone '{}' has no heads", c.backbone);
 }
 
+std::string if_recurrent(const Configuration& c) {
+  return nn::backbone_kind(c.backbone).is_association
+             ? fmt::format("the backbone '{}' has no recurrence", c.backbone)
+             : "";
+}
+
 std::string if_may_look_ahead(const Configuration& c) {
   return nn::backbone_kind(c.backbone).is_association
              ? ""
@@ -265,6 +271,11 @@ std::vector<Setting> other_settings() {
       choice<bool>("Model", "recompute", &C::recompute, {{"yes", true}, {"no", false}},
                    "yes: blocks are computed again in the backward pass, for less memory and the "
                    "same results"),
+      choice<nn::Recurrence>(
+          "Model", "recurrence", &C::recurrence,
+          {{"own", nn::Recurrence::own}, {"cudnn", nn::Recurrence::cudnn}},
+          "who computes rnn, lstm and gru: own kernels, or cudnn, NVIDIA's library, on a GPU",
+          if_recurrent),
 
       whole("Training", "batch", &C::batch, 1, 1 << 20, "examples per step"),
       whole("Training", "micro-batch", &C::micro_batch, 0, 1 << 20,
