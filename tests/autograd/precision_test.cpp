@@ -159,8 +159,8 @@ TEST(ProductPrecision, GivesTheSameBitsForAnyNumberOfThreads) {
 
 // Everything else stays as it is, in every precision.
 TEST(ProductPrecision, LeavesOtherOperationsAlone) {
-  const std::set<std::string> multiply = {"matmul", "linear", "linear_gelu", "linear_cross_entropy",
-                                          "attention", "linear_attention"};
+  const std::set<std::string> multiply = {
+      "matmul", "linear", "linear_gelu", "linear_cross_entropy", "attention", "linear_attention"};
   const std::set<std::string> retrieves_in_bf16 = {"softmax, everything visible",
                                                    "softmax, causal and padded",
                                                    "softmax, window",

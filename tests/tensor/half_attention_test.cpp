@@ -112,9 +112,9 @@ TEST(HalfAttention, OfTheLinearKindKeepsItsNormaliserInF32) {
   // phi of both is rounded, and so is out, of numbers below 2.
   const AttentionResult expected = linear_attention(halves_on(Device::cpu));
   EXPECT_LT(largest_difference(result.out.to(Device::cpu), expected.out), 2e-2);
-  EXPECT_TRUE(refuses<Error>(
-      [&] { (void)linear_attention_backward(in, result, from_attention(dout)); },
-      {"operands differ in dtype"}));
+  EXPECT_TRUE(
+      refuses<Error>([&] { (void)linear_attention_backward(in, result, from_attention(dout)); },
+                     {"operands differ in dtype"}));
 }
 
 TEST(HalfAttention, FactorsAreTheTensorItselfWhereNobodyRoundsOrTheKernelDoes) {

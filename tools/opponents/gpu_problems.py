@@ -51,9 +51,11 @@ def _mechanisms(quick):
     few = {"L": 16, "D": 16} if quick else {"L": 64}
     yield against_ours(2, "5 calls of ours", {"steps": 1}, 5, False, steps=5, causal=0, **few)
     yield problem(3, separation="random_features", features=256)
-    for backward in (False, True):
-        yield Problem("operation", "linear_attention", _heads(4096, 64, quick), backward,
-                      must=None if backward else 2)
+    for precision in ("f32",) if quick else ("f32", "bf16"):
+        for backward in (False, True):
+            yield Problem("operation", "linear_attention", _heads(4096, 64, quick), backward,
+                          must=2 if precision == "f32" and not backward else None,
+                          precision=precision)
 
 
 def _others(quick):
@@ -63,6 +65,10 @@ def _others(quick):
             yield Problem("operation", kind,
                           {"B": 4, "L": 32 if quick else 8192, "width": 32 if quick else 256},
                           backward, False, 1.0 if kind == "rnn" else None)
+            if not quick:  # cuDNN through our layer, which PyTorch goes through its own
+                yield Problem("operation", kind,
+                              {"B": 4, "L": 8192, "width": 256, "recurrence": "cudnn"}, backward,
+                              False)
         yield Problem("operation", "layer_norm", {"rows": 32768 // less, "cols": 256}, backward,
                       True, 1.5 if backward else None)
         for precision in PRECISIONS:
