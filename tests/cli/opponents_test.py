@@ -117,8 +117,8 @@ class Problems(unittest.TestCase):
         names = [p.name for p in everything]
         self.assertEqual(len(names), len(set(names)))
         self.assertEqual(len(gpu_problems.gpu_problems(quick=True)), len(names))
-        for subject in ["attention fwd+bwd bf16", "window=512", "separation=sparsemax", "top=20",
-                        "separation=random_features", "rnn fwd", "linear_cross_entropy", "adamw",
+        for subject in ["attention fwd+bwd bf16", "attention fwd tf32", "window=512", "top=20",
+                        "separation=sparsemax", "separation=random_features", "rnn fwd", "linear_cross_entropy", "adamw",
                         "separation=entmax15", "steps=5", "keep=10", "linear_attention fwd",
                         "step hopfield bf16", "step attention tf32"]:
             self.assertTrue(problems.chosen(everything, [subject], []), subject)

@@ -23,19 +23,20 @@ def _heads(length, width, quick, **more):
 def _attention(quick):
     # must: forward, backward, by width; f32 has a goal of its own.
     goals = {32: (1.1, 0.7), 64: (0.85, 0.7), 128: (0.8, 0.7), 256: (1.2, 0.7)}
-    for precision in ("f32", "bf16"):
+    for precision in PRECISIONS:
         for width, (forward, backward) in goals.items():
             for length in (2048, 8192) if width in (64, 128) else (4096,):
                 for is_backward in (False, True):
-                    must = 1.0 if precision == "f32" else backward if is_backward else forward
+                    of_bf16 = backward if is_backward else forward
+                    must = {"f32": 1.0, "tf32": None, "bf16": of_bf16}[precision]
                     yield Problem("operation", "attention", _heads(length, width, quick),
                                   is_backward, False, must, precision)
 
 
 def _mechanisms(quick):
-    def problem(must, backward=True, compiled=True, length=4096, **more):
+    def problem(must, backward=True, compiled=True, length=4096, precision="f32", **more):
         return Problem("operation", "association", _heads(length, 64, quick, **more), backward,
-                       compiled, must)
+                       compiled, must, precision)
 
     def against_ours(must, label, changes, calls=1, backward=True, **sizes):
         return Problem("operation", "association", {**_heads(8192, 64, quick), **sizes}, backward, False,
@@ -45,8 +46,9 @@ def _mechanisms(quick):
     yield against_ours(1.5, "our dense", {"separation": "softmax"}, separation="sparsemax")
     yield problem(1.5, separation="entmax15")
     yield problem(8, top=20)
-    yield problem(1.2, window=512)
-    yield problem(1.2, window=32)
+    for precision in ("f32", "bf16"):
+        yield problem(1.2, window=512, precision=precision)
+        yield problem(1.2, window=32, precision=precision)
     yield against_ours(5, "ours, keep 1", {"keep": 100}, keep=10, grain="tile", causal=0)
     few = {"L": 16, "D": 16} if quick else {"L": 64}
     yield against_ours(2, "5 calls of ours", {"steps": 1}, 5, False, steps=5, causal=0, **few)

@@ -7,7 +7,7 @@ def ways(torch, place, problem):
     if problem.subject != "association":
         return {}
     if s.get("window", 0) > 0:
-        return windows(torch, s)
+        return windows(torch, s, problem.precision == "bf16")
     if s.get("top", 0) > 0:
         share = s["top"] / 100
         return {"masked": lambda a, _: read(torch, a, s, lambda z: top_masked(torch, z, share)),
@@ -61,9 +61,10 @@ def top_scattered(torch, scores, share):
     return torch.zeros_like(scores).scatter(-1, largest.indices, weights)
 
 
-def windows(torch, sizes):
+def windows(torch, sizes, in_bf16):
     """FlexAttention with a mask for its blocks, and masked attention. FlexAttention exists compiled
-    only; without a compiler it would store all scores."""
+    only; without a compiler it would store all scores. It is given what it is to multiply: autocast
+    does not round for it."""
     radius, causal = sizes["window"], sizes["causal"] == 1
 
     def seen(_b, _h, i, j):
@@ -80,7 +81,8 @@ def windows(torch, sizes):
             made["mask"] = create_block_mask(seen, None, None, length, length,
                                              device=a["q"].device.type)
             made["call"] = torch.compile(flex_attention, dynamic=False)
-        return made["call"](a["q"], a["k"], a["v"], block_mask=made["mask"])
+        rounded = [a[name].bfloat16() if in_bf16 else a[name] for name in ("q", "k", "v")]
+        return made["call"](*rounded, block_mask=made["mask"]).to(a["q"].dtype)
 
     def masked(a, _):
         visible = window_mask(torch, sizes["L"], radius, a["q"].device, causal)
