@@ -116,7 +116,10 @@ class Problems(unittest.TestCase):
         everything = gpu_problems.gpu_problems()
         names = [p.name for p in everything]
         self.assertEqual(len(names), len(set(names)))
-        self.assertEqual(len(gpu_problems.gpu_problems(quick=True)), len(names))
+        # The executor stands in for all but cuDNN's recurrences.
+        rehearsed = [name for name in names if "recurrence=cudnn" not in name]
+        self.assertEqual(len(gpu_problems.gpu_problems(quick=True)), len(rehearsed))
+        self.assertLess(len(rehearsed), len(names))
         for subject in ["attention fwd+bwd bf16", "attention fwd tf32", "window=512", "top=20",
                         "separation=sparsemax", "separation=random_features", "rnn fwd", "linear_cross_entropy", "adamw",
                         "separation=entmax15", "steps=5", "keep=10", "linear_attention fwd",

@@ -175,8 +175,9 @@ class Results(SweepCase):
         del text_base["vocabulary"]
         values.update({"tokenizer": "bytes, characters"})
         of_text = {"stride", "eval-stride", "tokenizer"}
-        # Paths vary in the next test; a digest belongs to one text.
-        elsewhere = {"task", "data", "validation-data", "test-data", "data-digest", "seed"}
+        # Paths vary in the next test; a digest belongs to one text; cuDNN needs a GPU.
+        elsewhere = {"task", "data", "validation-data", "test-data", "data-digest", "seed",
+                     "recurrence"}
         for name in sorted(names - elsewhere):
             with self.subTest(name):
                 fixed = {**(text_base if name in of_text else base)}
