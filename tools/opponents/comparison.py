@@ -8,7 +8,7 @@ import npy
 import ratios
 from ours import Ours
 from rounds import take_turns
-from torch_opponents import TOLERANCES, opponents_of
+from torch_opponents import opponents_of, tolerance_of
 
 # Of the loss of the first step, f32 sums in another order, and of the second, after clipping and
 # AdamW, which turns the sign of a rounding error into a whole step of a weight.
@@ -98,7 +98,7 @@ def _judge(problem, ours, each, them):
     them["agrees"] = True
     if each["difference"] is not None:
         them["difference"] = each["difference"]
-        them["agrees"] = each["difference"] <= TOLERANCES[problem.precision]
+        them["agrees"] = each["difference"] <= tolerance_of(problem)
     if problem.kind == "step":
         step = each["call"]
         them["parameters"] = step.parameter_count()

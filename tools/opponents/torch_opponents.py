@@ -7,6 +7,15 @@ import torch_packages
 # Largest difference from ours, over the largest number of the array: sums over up to 50 000 f32
 # products in another order. bf16 has 8 bits, tf32 has 11, and either side rounds where it likes.
 TOLERANCES = {"f32": 5e-4, "tf32": 5e-3, "bf16": 4e-2}
+# Autocast rounds what is divided by the normaliser, too: of 64 tokens dq is 4.5e-2 from float64 there,
+# and 0.9e-2 with ours.
+TOLERANCE_OF_LINEAR_ATTENTION_IN_BF16 = 0.1
+
+
+def tolerance_of(problem):
+    if problem.subject == "linear_attention" and problem.precision == "bf16":
+        return TOLERANCE_OF_LINEAR_ATTENTION_IN_BF16
+    return TOLERANCES[problem.precision]
 
 
 def opponents_of(torch, place, problem, arrays, compile_too):
