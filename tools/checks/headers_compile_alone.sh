@@ -49,7 +49,7 @@ for header in "${headers[@]}"; do
 done
 [ "${#headers[@]}" -gt 0 ] || die "no headers found in $repository"
 
-# The headers that a compiled source includes first.
+# The headers that a compiled source includes first, where nothing precompiled comes before.
 first_includes() {
   python3 - "$1" "$repository" <<'PROGRAM'
 import json, os, re, sys
@@ -59,6 +59,8 @@ for command in commands:
     source = os.path.normpath(os.path.join(command["directory"], command["file"]))
     if not source.startswith(repository + os.sep) or not os.path.isfile(source):
         continue
+    if "cmake_pch.hxx" in command.get("command", ""):
+        continue  # its first include is the precompiled header
     with open(source, encoding="utf-8") as text:
         include = next((line for line in text if line.startswith("#include")), "")
     header = re.fullmatch(r'#include "([^"]+)"\s*', include)
