@@ -9,9 +9,8 @@ usage: tools/run_tests.sh [options] [-- CTEST-OPTIONS...]
 
   --all          run the tests labelled slow, too
   --preset P     release (default), cuda, debug, asan or tsan: builds in build/P
-  --fuzz         run each fuzz target for half a minute, with --all a minute, with libFuzzer,
-                 too, if clang++ has it (implied
-                 where the variable CI is set and nothing follows --)
+  --fuzz         run each fuzz target for a quarter of a minute, with --all a minute, with libFuzzer,
+                 too, if clang++ has it (implied where the variable CI is set and nothing follows --)
   --no-fuzz      do not
   --jobs N       compile and test with N processes (default: the number of processors)
   --werror       warnings are errors (implied where the variable CI is set)
@@ -131,20 +130,20 @@ ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=erro
   --output-junit "$repository/$results" ${selection[@]+"${selection[@]}"} "$@" || status=$?
 
 # The programs find by search what tests have not been written for. They come with sanitizers and so in a
-# build folder of their own, which holds nothing else.
+# build folder of their own, which holds nothing else; what they do not look into they take from the build.
 fuzz_note="not asked for (--fuzz)"
 fuzz_results=""
 if [ "$fuzz" = yes ] && ! has_fuzzer; then
   fuzz_note="skipped, there is no clang++ with libFuzzer (tools/install_packages.sh fuzz)"
 elif [ "$fuzz" = yes ]; then
   stage "Fuzzing in build/fuzz"
-  fuzz_seconds=30
+  fuzz_seconds=15
   if [ "$all" = yes ]; then
     fuzz_seconds=60
   fi
-  configure fuzz -DBASIN_BUILD_TESTS=ON -DBASIN_WARNINGS_AS_ERRORS=OFF \
-    -DBASIN_FUZZ_SECONDS="$fuzz_seconds"
-  cmake --build build/fuzz --target fuzzers --parallel "$jobs"
+  configure fuzz -DBASIN_WARNINGS_AS_ERRORS=OFF -DBASIN_FUZZ_SECONDS="$fuzz_seconds" \
+    -DBASIN_FUZZ_WITH="$repository/$build"
+  cmake --build build/fuzz --parallel "$jobs"
   fuzz_results=build/fuzz/test_results.xml
   rm -f "$fuzz_results"
   ctest --test-dir build/fuzz --parallel "$jobs" --output-on-failure --no-tests=error \
