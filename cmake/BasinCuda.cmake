@@ -7,6 +7,8 @@ set_property(CACHE BASIN_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(BASIN_CUDA_ARCHITECTURES "80;90a-real" CACHE STRING
   "What nvcc compiles for, as CMake's CUDA_ARCHITECTURES; not 'native'")
 set(oldest_nvcc 12.0)  # the first one that knows C++20
+option(BASIN_CUDA_FAST_COMPILE
+  "Kernels that are compiled in a fifth of the time and are slow to run: where none will" OFF)
 
 if(BASIN_CUDA_ARCHITECTURES MATCHES "native|all|^$")
   message(FATAL_ERROR "BASIN_CUDA_ARCHITECTURES is '${BASIN_CUDA_ARCHITECTURES}'; it must be a list "
@@ -67,5 +69,14 @@ add_library(basin_nvcc INTERFACE)
 set(nvcc_flags -std=c++20 --expt-relaxed-constexpr -lineinfo -Xcompiler=-ffp-contract=off)
 if(BASIN_WARNINGS_AS_ERRORS)
   list(APPEND nvcc_flags "SHELL:-Werror all-warnings")
+endif()
+if(BASIN_CUDA_FAST_COMPILE)
+  execute_process(COMMAND "${CMAKE_CUDA_COMPILER}" --help OUTPUT_VARIABLE help ERROR_QUIET)
+  if(help MATCHES "--Ofast-compile")
+    list(APPEND nvcc_flags --Ofast-compile=mid)
+  else()
+    message(STATUS "This nvcc has no --Ofast-compile; the kernels are compiled as ever")
+    set(BASIN_CUDA_FAST_COMPILE OFF CACHE BOOL "" FORCE)
+  endif()
 endif()
 target_compile_options(basin_nvcc INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:${nvcc_flags}>")

@@ -52,6 +52,7 @@ fi
 
 stage "Building into $build"
 configure portable -DBASIN_BUILD_TESTS=ON -DBASIN_WARNINGS_AS_ERRORS=OFF \
+  -DBASIN_CUDA_FAST_COMPILE=OFF \
   -DBASIN_CUDA_ARCHITECTURES='80;90a-real'
 cmake --build "$build" --target "${programs[@]}" --parallel "$jobs"
 

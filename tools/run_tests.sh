@@ -18,7 +18,8 @@ usage: tools/run_tests.sh [options] [-- CTEST-OPTIONS...]
   -h, --help     print this text
 
 Where nvcc is found, the kernels are compiled for GPUs as well: for compute capability 8.0, with
---all also for 9.0. The preset cuda insists on it. Neither a GPU nor a driver is needed.
+--all also for 9.0. The preset cuda insists on it. Neither a GPU nor a driver is needed; without a GPU
+and without --all they are compiled in a hurry (BASIN_CUDA_FAST_COMPILE), because none of them will run.
 What follows -- goes to ctest, for example: -- -L checks   or   -- -R LayerNorm
 Tests that need real data look for it in the folder that BASIN_DATA names, and are skipped and
 counted without it.
@@ -106,11 +107,16 @@ if [ "$preset" = cuda ]; then
   cuda=ON
 fi
 architectures=80-real
+fast=ON
 if [ "$all" = yes ]; then
   architectures='80;90a-real'
 fi
+if [ "$all" = yes ] || [ -e /dev/nvidiactl ]; then
+  fast=OFF
+fi
 configure "$preset" -DBASIN_BUILD_TESTS=ON -DBASIN_WARNINGS_AS_ERRORS="$warnings_as_errors" \
-  -DBASIN_CUDA="$cuda" -DBASIN_CUDA_ARCHITECTURES="$architectures"
+  -DBASIN_CUDA="$cuda" -DBASIN_CUDA_ARCHITECTURES="$architectures" \
+  -DBASIN_CUDA_FAST_COMPILE="$fast"
 cmake --build "$build" --parallel "$jobs"
 
 # As the test preset says: tests ask for more memory than there is, and the HDF5 library cannot close

@@ -102,6 +102,15 @@ class CudaResources(unittest.TestCase):
         self.assertIn("recorded with nvcc 13.0, built with 13.2", text)
         self.assertEqual(self.check(told(spills=4))[0], 1)
 
+    def test_a_build_that_was_compiled_fast_says_nothing(self):
+        self.check(told(), "--update")
+        with open(os.path.join(self.build, "CMakeCache.txt"), "w", encoding="utf-8") as file:
+            file.write("//Help\nBASIN_CUDA_FAST_COMPILE:BOOL=ON\n")
+        for options in ((), ("--update",)):
+            status, text = self.check(told(spills=4), *options)
+            self.assertEqual(status, 77, text)
+            self.assertIn("BASIN_CUDA_FAST_COMPILE", text)
+
     def test_a_build_without_cuda_is_skipped(self):
         status, text = self.run_check()
         self.assertEqual(status, 77, text)

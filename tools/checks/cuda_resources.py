@@ -8,7 +8,7 @@ keeps what ptxas tells (kernels/cuda/keep_resources.sh); this compares it with t
 A kernel fails if it spills more or has more local memory than recorded (a kernel that is not recorded: if
 it spills at all), or if its registers pass the next multiple of 8 from the recorded count: a GPU hands
 registers out by eights, so below that nothing changes. Another release of nvcc has other counts; then only
-new spills fail. DIR without CUDA: skipped (77)."""
+new spills fail. DIR without CUDA, or compiled fast instead of well (BASIN_CUDA_FAST_COMPILE): skipped (77)."""
 
 import argparse
 import glob
@@ -104,6 +104,14 @@ def release_of_nvcc(build):
     raise Failure(f"{build} does not say which nvcc it uses")
 
 
+def compiled_fast(build):
+    path = os.path.join(build, "CMakeCache.txt")
+    if not os.path.exists(path):
+        return False
+    with open(path, encoding="utf-8") as file:
+        return re.search(r"^BASIN_CUDA_FAST_COMPILE:BOOL=(ON|TRUE|YES|1)$", file.read(), re.MULTILINE) is not None
+
+
 def limit_of(registers):
     return -(-registers // 8) * 8
 
@@ -174,6 +182,9 @@ def run(arguments):
     kernels = built(arguments.build)
     if not kernels:
         print(f"cuda resources: skipped, {arguments.build} holds nothing that nvcc has compiled")
+        return 77
+    if compiled_fast(arguments.build):
+        print(f"cuda resources: skipped, {arguments.build} has BASIN_CUDA_FAST_COMPILE")
         return 77
     nvcc = release_of_nvcc(arguments.build)
     record = {"nvcc": nvcc, "kernels": {}}
