@@ -49,6 +49,17 @@ BASIN_DEVICE inline HeadView sums_view(const AttentionBackward& p, float* sums,
   return {sums, p.H * p.M * stride, p.M * stride, stride};
 }
 
+/// block_reduce<Sum>() of a block of four warps by way of `memory`, four numbers of the dynamic
+/// shared memory that nobody else uses: at width 256 of f32 there is no room for memory of its own.
+BASIN_DEVICE inline double sum_over_warps(double value, double* memory) {
+  value = warp_reduce<Sum>(value);
+  if (lane_of_warp() == 0) {
+    memory[threadIdx.x / kWarpSize] = value;
+  }
+  __syncthreads();
+  return (memory[0] + memory[2]) + (memory[1] + memory[3]);
+}
+
 /// Each tile of rows has split.parts blocks or, on the side of the keys, kParts of them.
 template <class Arithmetic, int kWidth, Side kSide, class Rule>
 BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, Rule rule, TensorGradients to) {
@@ -252,7 +263,8 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, Rule rule, TensorG
             }
           }
         }
-        dbeta = block_reduce<Sum>(dbeta);
+        // No query has statistics of its tile on this side.
+        dbeta = sum_over_warps(dbeta, reinterpret_cast<double*>(statistics));
         if (threadIdx.x == 0) {
           to.dbeta_parts[(head * to.tiles + tile) * to.split.parts + part] = dbeta;
         }

@@ -12,7 +12,8 @@
 namespace basin::kernels::simt {
 
 namespace {
-constexpr std::size_t kAlignment = 1024;
+constexpr std::size_t kAlignment = 1024;  // of dynamic_shared() in common/device.h
+constexpr std::size_t kWithoutAsking = 48 * 1024;
 constexpr std::size_t kRedZone = 256;
 constexpr int kNan = 0xFF;  // all ones are a NaN in every floating type
 
@@ -38,6 +39,7 @@ void SharedMemory::begin_block(std::size_t dynamic_bytes, std::size_t limit) {
   std::memset(memory_, kNan, touched_);
   dynamic_bytes_ = dynamic_bytes;
   limit_ = limit;
+  static_bytes_ = 0;
   used_ = dynamic_bytes;
   end_ = round_up(dynamic_bytes + kRedZone, kRedZone);
   touched_ = end_;
@@ -63,10 +65,18 @@ void* SharedMemory::array(const void* key, std::size_t bytes, std::size_t alignm
       return known.data;
     }
   }
-  if (used_ + bytes > limit_) {
+  // On a GPU the dynamic part lies behind the static one, from the next multiple of its alignment
+  // on.
+  const std::size_t in_front =
+      dynamic_bytes_ > 0 ? round_up(static_bytes_ + bytes, kAlignment) : static_bytes_ + bytes;
+  // launch() on a GPU asks for more than 48 KiB by the dynamic part alone.
+  const bool unasked = dynamic_bytes_ <= kWithoutAsking;
+  const std::size_t limit =
+      unasked && dynamic_bytes_ > 0 ? std::min(limit_, kWithoutAsking) : limit_;
+  if (in_front + dynamic_bytes_ > limit) {
     problem = "shared memory: " + std::to_string(bytes) + " bytes asked for at " + place(at) +
               " on top of " + std::to_string(used_) + " (" + std::to_string(dynamic_bytes_) +
-              " of them dynamic), but a block has " + std::to_string(limit_);
+              " of them dynamic), but a block has " + std::to_string(limit);
     return nullptr;
   }
   if (count_ == kMostArrays || alignment > kRedZone) {
@@ -78,7 +88,8 @@ void* SharedMemory::array(const void* key, std::size_t bytes, std::size_t alignm
   std::byte* const data = memory_ + end_;
   unpoison(data, bytes);
   arrays_[static_cast<std::size_t>(count_++)] = {key, data, at};
-  used_ += bytes;
+  static_bytes_ += bytes;
+  used_ = in_front + dynamic_bytes_;
   end_ = round_up(end_ + bytes + kRedZone, kRedZone);
   touched_ = std::max(touched_, std::min(end_, kCapacity));
   return data;

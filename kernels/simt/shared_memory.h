@@ -41,6 +41,7 @@ class SharedMemory {
 
   std::byte* memory_;
   std::size_t dynamic_bytes_ = 0;
+  std::size_t static_bytes_ = 0;
   std::size_t limit_ = 0;
   std::size_t used_ = 0;     // what counts against the limit
   std::size_t end_ = 0;      // of what is laid out, with gaps

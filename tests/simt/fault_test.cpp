@@ -128,6 +128,11 @@ void too_much_shared() {
   shared<char, 50000>()[0] = 1;
 }
 
+void static_and_dynamic() {
+  dynamic_shared<char>()[0] = 1;
+  shared<char, 256>()[0] = 1;
+}
+
 void same_array_twice() {
   float* const a = shared<float, 8>();
   float* const b = shared<float, 8>();
@@ -143,6 +148,17 @@ TEST(Fault, SharedMemory) {
   expect_fault(
       {"200000 bytes asked for at", "on top of 0 (0 of them dynamic), but a block has 1000"}, 32,
       small, too_much_shared);
+  // A GPU begins the dynamic part at a multiple of 1024.
+  const LaunchShape both{"both", {1, 1, 1}, {32, 1, 1}, kSharedBytesOfHopper - 1024};
+  EXPECT_TRUE(launch(both, SimtContext{}, static_and_dynamic).ok());
+  LaunchShape more = both;
+  more.shared_bytes += 16;
+  EXPECT_NE(std::string(launch(more, SimtContext{}, static_and_dynamic).message)
+                .find("256 bytes asked for at"),
+            std::string::npos);
+  more.shared_bytes = 48 * 1024 - 256;  // launch() would not ask for more than 48 KiB
+  EXPECT_NE(std::string(launch(more, SimtContext{}, static_and_dynamic).message).find("has 49152"),
+            std::string::npos);
   expect_fault({"two places ask for the same shared array", "give one of them a tag"}, 32, {},
                same_array_twice);
   const Status status = launch({"big", {1, 1, 1}, {32, 1, 1}, 300000}, SimtContext{}, deadlock);
