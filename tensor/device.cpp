@@ -13,6 +13,7 @@
 #include "kernels/cuda/graph.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/simd/isa.h"
+#include "kernels/simt/memory_guard.h"
 #include "kernels/simt/recording.h"
 #include "tensor/device_graph.h"
 #include "tensor/error.h"
@@ -210,6 +211,7 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
     return;
   }
   if (to_device != Device::cuda && from_device != Device::cuda) {
+    const kernels::simt::OpenMemory open;
     std::memcpy(to, from, bytes);
     return;
   }

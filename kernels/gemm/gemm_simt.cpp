@@ -3,6 +3,7 @@
 #include "kernels/gemm/gemm_check.h"
 #include "kernels/gemm/gemm_ladder.h"
 #include "kernels/gemm/rounded_product.h"
+#include "kernels/simt/memory_guard.h"
 #include "kernels/simt/recording.h"
 
 namespace basin::kernels {
@@ -32,6 +33,7 @@ Status gemm(const Gemm& p, const SimtContext& context) {
     return gemm_ladder(p, context);
   }
   const auto product = [p](const SimtContext&) {
+    const simt::OpenMemory open;
     simt::count_launch();
     ThreadPool alone(1);
     return gemm(p, CpuContext{&alone});

@@ -8,6 +8,7 @@
 
 #include "kernels/common/philox.h"
 #include "kernels/simt/block.h"
+#include "kernels/simt/memory_guard.h"
 #include "kernels/simt/messages.h"
 #include "kernels/simt/observer.h"
 #include "kernels/simt/recording.h"
@@ -86,6 +87,8 @@ class BlockOrder {
 
 }  // namespace
 
+MemoryGuard g_memory_guard = nullptr;
+
 std::int64_t launches() { return begun.load(std::memory_order_relaxed); }
 void count_launch() { begun.fetch_add(1, std::memory_order_relaxed); }
 
@@ -97,6 +100,7 @@ Status run_grid(const Grid& grid, const SimtContext& context, const KernelCall& 
     into->add(grid, kernel);
     return {};
   }
+  const OpenMemory open;
   count_launch();
   const std::int64_t blocks =
       static_cast<std::int64_t>(grid.blocks.x) * grid.blocks.y * grid.blocks.z;

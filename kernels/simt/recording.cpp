@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "kernels/simt/memory_guard.h"
+
 namespace basin::kernels::simt {
 
 namespace {
@@ -20,6 +22,7 @@ void Recording::add(const Grid& grid, const KernelCall& kernel) {
 
 void Recording::add_copy(void* to, const void* from, std::size_t bytes) {
   work_.emplace_back([=](const SimtContext&) {
+    const OpenMemory open;
     std::memcpy(to, from, bytes);
     return Status{};
   });

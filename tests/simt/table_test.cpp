@@ -2,7 +2,9 @@
 // against its reference in double.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,16 +12,50 @@
 #include "kernels/simt/context.h"
 #include "kernels/table/case_arrays.h"
 #include "kernels/table/kernel_table.h"
+#include "tests/support/guarded_memory.h"
 
 namespace basin::kernels {
 namespace {
+
+/// The arrays of a case in memory that only the executor may touch.
+class GuardedCase {
+ public:
+  GuardedCase(const KernelCase& problem, CaseArrays& arrays) : arrays_(arrays) {
+    test::GuardedMemory& memory = test::GuardedMemory::instance();
+    const simt::OpenMemory open;
+    for (std::size_t n = 0; n < problem.buffers.size(); ++n) {
+      const std::span<std::byte> whole = arrays.with_borders(n);
+      blocks_.push_back(memory.take(whole.size()));
+      std::memcpy(blocks_.back(), whole.data(), whole.size());
+      data_.push_back(static_cast<std::byte*>(blocks_.back()) + CaseArrays::border());
+    }
+  }
+  ~GuardedCase() {
+    const simt::OpenMemory open;
+    for (std::size_t n = 0; n < blocks_.size(); ++n) {
+      const std::span<std::byte> whole = arrays_.with_borders(n);
+      std::memcpy(whole.data(), blocks_[n], whole.size());
+      test::GuardedMemory::instance().give(blocks_[n], whole.size());
+    }
+  }
+  GuardedCase(const GuardedCase&) = delete;
+  GuardedCase& operator=(const GuardedCase&) = delete;
+  void* const* data() const { return data_.data(); }
+
+ private:
+  CaseArrays& arrays_;
+  std::vector<void*> blocks_, data_;
+};
 
 CaseArrays run_once(const KernelCase& problem, DType dtype, int variant, const SimtContext& context,
                     const CpuContext& cpu) {
   CaseArrays arrays(problem, dtype, cpu);
   EXPECT_TRUE(arrays.status().ok()) << arrays.status().message;
-  const Status status = problem.run_simt(arrays.data(), dtype, variant, context);
-  EXPECT_TRUE(status.ok()) << status.message;
+  {
+    const GuardedCase guarded(problem, arrays);
+    const Status status = problem.run_simt(guarded.data(), dtype, variant, context);
+    EXPECT_TRUE(status.ok()) << status.message;
+  }
   EXPECT_EQ(arrays.damaged(), "") << "wrote beyond the borders of this buffer";
   return arrays;
 }
@@ -37,6 +73,7 @@ void check(const KernelEntry& entry, const KernelCase& problem, DType dtype, int
   LaunchCounts counts;
   SimtContext context;
   context.counts = &counts;
+  context.shared_limit = kSharedBytesOfAmpere;  // all kernels are for 8.0, too
   CaseArrays first = run_once(problem, dtype, variant, context, cpu);
   if (runs_on_executor) {
     EXPECT_GT(counts.threads, 0);

@@ -13,6 +13,7 @@
 #include "nn/language_model.h"
 #include "nn/optim/optimizer.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/guarded_allocator.h"
 #include "tests/support/op_runs.h"
 #include "tests/support/small_models.h"
 
@@ -61,6 +62,7 @@ inline void operation_agrees(const OpEntry& entry, Device device) {
     }
     return;
   }
+  const GuardedTensors guarded(device);
   for (const OpSample& sample : samples_of(entry)) {
     for (const bool single : {false, true}) {
       SCOPED_TRACE(entry.name + ": " + sample.name + (single ? ", f32" : ", f64"));
@@ -86,6 +88,7 @@ inline void operation_agrees(const OpEntry& entry, Device device) {
 /// step, and the weights at the end.
 inline void training_agrees(const nn::BackboneOptions& options, nn::OptimizerOptions optimizer,
                             Device device, double tolerance, bool padded = false) {
+  const GuardedTensors guarded(device);
   nn::LanguageModel here(options, 1);
   nn::LanguageModel there(options, 1);
   there.to(device);

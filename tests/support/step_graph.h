@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tasks/training.h"
+#include "tests/support/guarded_allocator.h"
 #include "tests/support/same_bits.h"
 #include "tests/support/small_models.h"
 
@@ -155,6 +156,7 @@ inline std::vector<Tensor> state_of(nn::LanguageModel& model) {
 }
 
 inline Trained train(const GraphCase& setup, Device device, tasks::StepGraph graph, int steps) {
+  const GuardedTensors guarded(device);
   const VaryingTask task(setup.padded);
   nn::LanguageModel model(setup.backbone, 1);
   model.to(device);
