@@ -9,6 +9,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "kernels/cuda/architectures.h"
 #include "kernels/cuda/graph.h"
 
 #ifndef BASIN_CUDA_ARCHITECTURE_NAMES
@@ -85,11 +86,13 @@ struct Probe {
     device.multiprocessors = properties.multiProcessorCount;
     device.memory = properties.totalGlobalMem;
     device.cache = properties.l2CacheSize;
-    if (properties.major < 8) {
+    if (properties.major < 8 ||
+        !has_code_for(cuda_architectures(), properties.major, properties.minor)) {
       refuse(Status::Code::unsupported,
-             "the GPU, %s, has compute capability %d.%d; this build has code for %s and needs 8.0 "
-             "or later",
-             device.name, device.major, device.minor, cuda_architectures());
+             "the GPU, %s, has compute capability %d.%d; this build has code for %s%s", device.name,
+             device.major, device.minor, cuda_architectures(),
+             properties.major < 8 ? " and needs 8.0 or later"
+                                  : " (BASIN_CUDA_ARCHITECTURES); 80-real, say, runs on 8.x alone");
       return;
     }
     if (const cudaError_t set = cudaSetDevice(0); set != cudaSuccess) {

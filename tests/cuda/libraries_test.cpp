@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/architectures.h"
 #include "kernels/cuda/runtime.h"
 
 namespace basin::kernels {
@@ -111,6 +112,25 @@ TEST_F(Libraries, CudnnForAnotherCudaIsRefused) {
 TEST_F(Libraries, ALibraryWithoutTheFunctionsIsNoCudnn) {
   SharedLibrary library("libm.so.6", {});
   EXPECT_TRUE(contains(describe_cudnn(library).problem, "has no function cudnnGetVersion"));
+}
+
+TEST(CudaArchitectures, TellWhichCardsABuildIsFor) {
+  struct Case {
+    const char* architectures;
+    bool on_80, on_86, on_90, on_100;
+  };
+  for (const Case& c :
+       {Case{"80 90a-real", true, true, true, true},
+        Case{"80-real 90a-real", true, true, true, false},
+        Case{"80-real", true, true, false, false}, Case{"86-real", false, true, false, false},
+        Case{"80-virtual", true, true, true, true}, Case{"90a", false, false, true, false},
+        Case{"90", false, false, true, true}, Case{"unknown", true, true, true, true}}) {
+    SCOPED_TRACE(c.architectures);
+    EXPECT_EQ(has_code_for(c.architectures, 8, 0), c.on_80);
+    EXPECT_EQ(has_code_for(c.architectures, 8, 6), c.on_86);
+    EXPECT_EQ(has_code_for(c.architectures, 9, 0), c.on_90);
+    EXPECT_EQ(has_code_for(c.architectures, 10, 0), c.on_100);
+  }
 }
 
 TEST(CudaLibraries, AreToldWithAVersionOrAReason) {
