@@ -18,6 +18,10 @@ Status check_recurrent_layer(const RecurrentLayer& p) {
       return Status::invalid("a recurrent layer of cuDNN needs extents from 1 to 2^31 - 1");
     }
   }
+  constexpr std::int64_t kMostSteps = 65535;  // cudnnSetRNNDataDescriptor() refuses more
+  if (p.L > kMostSteps) {
+    return Status::unsupported("a recurrent layer of cuDNN has sequences of at most 65535 steps");
+  }
   if (p.dtype != DType::f32 && p.dtype != DType::f64) {
     return Status::unsupported("a recurrent layer of cuDNN needs f32 or f64");
   }

@@ -29,9 +29,9 @@ struct RecurrentLayer {
 /// 1, 4 or 3.
 std::int64_t gates_of(RecurrentCell cell);
 
-/// Refuses extents that are not positive or do not fit cuDNN's 32 bits, other dtypes, and a
-/// precision that has no meaning for them. bf16 has none: cuDNN would have to hold the states in
-/// it, too.
+/// Refuses extents that are not positive or do not fit cuDNN's 32 bits, more than 65535 steps (its
+/// limit), other dtypes, and a precision that has no meaning for them. bf16 has none: cuDNN would
+/// have to hold the states in it, too.
 Status check_recurrent_layer(const RecurrentLayer&);
 
 /// Rows of a parameter that are one matrix (with its bias) to cuDNN, which keeps all of them in one

@@ -61,6 +61,7 @@ TEST(RecurrentLayer, SaysWhatItCannotDo) {
   EXPECT_NE(refused([](RecurrentLayer& p) { p.L = 0; }).find("extents"), std::string::npos);
   EXPECT_NE(refused([](RecurrentLayer& p) { p.width = std::int64_t{1} << 31; }).find("2^31"),
             std::string::npos);
+  EXPECT_NE(refused([](RecurrentLayer& p) { p.L = 65536; }).find("65535"), std::string::npos);
   EXPECT_NE(refused([](RecurrentLayer& p) { p.dtype = DType::bf16; }).find("f32 or f64"),
             std::string::npos);
   EXPECT_NE(refused([](RecurrentLayer& p) { p.precision = Precision::bf16; }).find("not bf16"),
