@@ -85,6 +85,8 @@ def run(torch, arguments, problems, place=None, kind="cpu"):
         except OursFailed as error:  # the others are still worth their time
             document["failed"][problem.name] = str(error)
             tell(f"{problem.name}: {error}")
+        if arguments.json:  # a card may be ours for a while only
+            write(arguments.json, json.dumps(document, indent=1) + "\n")
         # What was compiled for a problem is of no use to the next.
         torch.compiler.reset()
         place.free()

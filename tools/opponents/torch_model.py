@@ -131,6 +131,9 @@ class TrainingStep:
         weights = {name: array.clone() if name.endswith("projection") else torch.nn.Parameter(array.clone())
                    for name, array in arrays.items() if name not in ("tokens", "targets")}
         self.model.load_state_dict(weights, assign=True)
+        for module in self.model.modules():
+            if isinstance(module, torch.nn.RNNBase):
+                module.flatten_parameters()  # or cuDNN would copy them at every call
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.95),
                                            eps=1e-8, weight_decay=0.01, fused=True)
         self.loss_of = prepare(self.model)

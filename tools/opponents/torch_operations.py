@@ -100,6 +100,7 @@ def recurrent(kind):
             layer = kind(sizes["width"], sizes["width"], batch_first=True)
             for name, _ in list(layer.named_parameters()):
                 setattr(layer, name, a[name])
+            layer.flatten_parameters()  # or cuDNN would copy them at every call
             modules[id(a)] = layer
         return modules[id(a)](a["x"])[0]
 
