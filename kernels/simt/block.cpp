@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <iterator>
+#include <vector>
 
 #include "kernels/common/philox.h"
 #include "kernels/simt/messages.h"
@@ -25,8 +26,6 @@ Index3 unfold(std::int64_t linear, const Index3& extent) {
           static_cast<unsigned>(at / plane)};
 }
 
-std::uint64_t bit_of(int thread) { return std::uint64_t{1} << (thread % 64); }
-
 }  // namespace
 
 Observer* g_observer = nullptr;
@@ -35,19 +34,20 @@ bool in_shared_memory(const void* data, std::size_t bytes) {
   return Block::of_this_thread().in_shared_memory(data, bytes);
 }
 
-Block& Block::of_this_thread() {
+constinit thread_local Block* Block::running_here = nullptr;
+
+Block& Block::make_here() {
   static thread_local std::unique_ptr<Block> block = std::make_unique<Block>();
+  running_here = block.get();
   return *block;
 }
 
 bool Block::prepare(const Grid& grid, const SimtContext& context, std::int64_t index) {
   count_ = static_cast<int>(grid.threads.x * grid.threads.y * grid.threads.z);
-  while (threads_.size() < static_cast<std::size_t>(count_)) {
-    auto thread = std::make_unique<Thread>();
-    if (!thread->fiber.map_stack(static_cast<unsigned>(threads_.size() % 16))) {
+  for (; mapped_ < count_; ++mapped_) {
+    if (!thread(mapped_).fiber.map_stack(static_cast<unsigned>(mapped_ % 16))) {
       return false;
     }
-    threads_.push_back(std::move(thread));
   }
   schedule_ = context.schedule;
   random_ = derive_key(context.seed, static_cast<std::uint64_t>(index));
@@ -92,8 +92,8 @@ std::string Block::run(const Grid& grid, const SimtContext& context, const Kerne
     return "no memory for the stacks of " + std::to_string(count_) + " threads";
   }
   begin_.release();
-  running_ = schedule_ == Schedule::reversed ? count_ : -1;
-  running_ = pick();
+  running_ = schedule_ == Schedule::reversed ? count_ - 1 : 0;
+  running_ = schedule_ == Schedule::random ? pick() : running_;
   threadIdx = self().index;
   Fiber::change(main_, self().fiber);
   end_.acquire();
@@ -139,8 +139,7 @@ void Block::finish_thread() {
   }
   const int next = pick();
   if (next < 0) {
-    error_ = "deadlock: nobody can go on; " + waiting_text();
-    stop();
+    stop_in_deadlock();
   }
   running_ = next;
   threadIdx = self().index;
@@ -157,32 +156,30 @@ void Block::stop() {
 }
 
 int Block::pick() {
-  const int words = (count_ + 63) / 64;
-  if (schedule_ == Schedule::reversed) {
-    // Downwards from the thread before the running one, then from the top.
-    const int last = running_ - 1;
-    int word = last >= 0 ? last / 64 : words - 1;
-    std::uint64_t here = ready_[word];
-    if (last >= 0) {
-      here &= ~std::uint64_t{0} >> (63 - last % 64);
-    }
-    for (int i = 0; i <= words; ++i) {
-      if (here != 0) {
-        return word * 64 + 63 - std::countl_zero(here);
-      }
-      word = word == 0 ? words - 1 : word - 1;
-      here = ready_[word];
-    }
-    return -1;
-  }
-  int first = running_ + 1;
   if (schedule_ == Schedule::random) {
     random_ += 0x9E3779B97F4A7C15u;  // SplitMix64
     std::uint64_t z = random_;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    first = static_cast<int>((z >> 33) % static_cast<std::uint64_t>(count_));
+    return first_ready_from(static_cast<int>((z >> 32) * static_cast<std::uint64_t>(count_) >> 32));
   }
+  // The rest of a warp goes before other warps: its stacks are still in the cache.
+  const int warp = running_ / kWarp;
+  const int lane = running_ % kWarp;
+  const auto ready = static_cast<std::uint32_t>(ready_[warp / 2] >> (warp % 2 * kWarp));
+  if (schedule_ == Schedule::reversed) {
+    const std::uint32_t below = ready & ((std::uint32_t{1} << lane) - 1);
+    return ready == 0 ? last_ready_from(warp * kWarp - 1)
+                      : warp * kWarp + kWarp - 1 - std::countl_zero(below != 0 ? below : ready);
+  }
+  const std::uint32_t above = ready & (~std::uint32_t{1} << lane);
+  return ready == 0 ? first_ready_from(warp * kWarp + kWarp)
+                    : warp * kWarp + std::countr_zero(above != 0 ? above : ready);
+}
+
+// Upwards from there, then from the bottom; -1: nobody is ready.
+int Block::first_ready_from(int first) const {
+  const int words = (count_ + 63) / 64;
   int word = first < count_ ? first / 64 : 0;
   std::uint64_t here = ready_[word];
   if (first < count_) {
@@ -198,31 +195,43 @@ int Block::pick() {
   return -1;
 }
 
-void Block::next_turn() {
+// Downwards from there, then from the top.
+int Block::last_ready_from(int last) const {
+  const int words = (count_ + 63) / 64;
+  int word = last >= 0 ? last / 64 : words - 1;
+  std::uint64_t here = ready_[word];
+  if (last >= 0) {
+    here &= ~std::uint64_t{0} >> (63 - last % 64);
+  }
+  for (int i = 0; i <= words; ++i) {
+    if (here != 0) {
+      return word * 64 + 63 - std::countl_zero(here);
+    }
+    word = word == 0 ? words - 1 : word - 1;
+    here = ready_[word];
+  }
+  return -1;
+}
+
+void Block::next_turn(Thread& t) {
   const int next = pick();
   if (next < 0) {
-    error_ = "deadlock: nobody can go on; " + waiting_text();
-    stop();
+    stop_in_deadlock();
   }
   if (next != running_) {
     end_.release();  // should this thread never get another turn
-    Fiber& from = self().fiber;
     running_ = next;
     threadIdx = self().index;
     ++counts_.switches;
-    Fiber::change(from, self().fiber);
+    Fiber::change(t.fiber, self().fiber);
   }
-  self().waits_at = nullptr;
+  t.waits_at = nullptr;
 }
 
-void Block::set_waiting(const char* call, const Location& at) {
-  Thread& t = self();
-  t.waits_at = call;
-  t.location = at;
-  ready_[running_ / 64] &= ~bit_of(running_);
+void Block::stop_in_deadlock() {
+  error_ = "deadlock: nobody can go on; " + waiting_text();
+  stop();
 }
-
-void Block::wake(int word, std::uint64_t threads) { ready_[word] |= threads; }
 
 std::string Block::who(int number) { return "thread " + index_text(thread(number).index); }
 
@@ -253,20 +262,25 @@ std::string Block::waiting_text() {
   return text;
 }
 
-void Block::barrier(const Location& at) {
+void Block::stop_in_divergence(const Location& at) {
   if (exited_ > 0) {
     error_ = "__syncthreads is divergent: " + who(running_) + " waits at " + place(at) + ", " +
              who(first_exited_) + " has exited";
-    stop();
-  }
-  if (at_barrier_ == 0) {
-    first_at_barrier_ = running_;
-  } else if (!same_place(thread(first_at_barrier_).location, at)) {
+  } else {
     error_ = "__syncthreads is divergent: " + who(first_at_barrier_) + " waits at " +
              place(thread(first_at_barrier_).location) + ", " + who(running_) + " at " + place(at);
-    stop();
   }
-  set_waiting("__syncthreads", at);
+  stop();
+}
+
+void Block::barrier(const Location& at) {
+  if (at_barrier_ == 0) {
+    first_at_barrier_ = running_;
+  }
+  if (exited_ > 0 || (at_barrier_ > 0 && !same_place(thread(first_at_barrier_).location, at))) {
+    stop_in_divergence(at);
+  }
+  set_waiting(self(), "__syncthreads", at);
   SyncPoint& sync = barrier_sync_.of(barrier_generation_);
   sync.release();
   if (++at_barrier_ == count_) {
@@ -281,7 +295,7 @@ void Block::barrier(const Location& at) {
       wake(word, ~std::uint64_t{0} >> (64 - here));
     }
   }
-  next_turn();
+  next_turn(self());
   sync.acquire();
 }
 
@@ -309,7 +323,7 @@ void Block::named_barrier(int id, int threads, bool wait, const Location& at) {
   SyncPoint& sync = barrier.sync.of(barrier.generation);
   sync.release();
   if (wait) {
-    set_waiting(call, at);
+    set_waiting(self(), call, at);
     barrier.waiting[running_ / 64] |= bit_of(running_);
   }
   if (++barrier.arrived == threads) {
@@ -322,7 +336,7 @@ void Block::named_barrier(int id, int threads, bool wait, const Location& at) {
     }
   }
   if (wait) {
-    next_turn();
+    next_turn(self());
     sync.acquire();
   }
 }

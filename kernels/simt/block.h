@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "kernels/simt/context.h"
 #include "kernels/simt/engine.h"
@@ -36,23 +35,24 @@ struct CopyQueue {
   int group_count = 0;
 };
 
-struct Thread {
-  Fiber fiber;
-  Index3 index{};
+/// What a turn touches comes first: of many threads, every line of the cache counts.
+struct alignas(64) Thread {
   const char* waits_at = nullptr;  // the call, or null
   Location location;
   // Of the collective it waits at.
   std::uint64_t value = 0;
+  std::uint64_t result = 0;
   std::int64_t argument = 0;
   int width = 0;
-  std::uint64_t result = 0;
+  Fiber fiber;
+  Index3 index{};
   std::unique_ptr<CopyQueue> copies;
 };
 
 class Block {
  public:
   /// The block whose turn it is on this thread of the operating system.
-  static Block& of_this_thread();
+  static Block& of_this_thread() { return running_here != nullptr ? *running_here : make_here(); }
 
   /// Runs the block with this linear index. Returns what was wrong, or "".
   std::string run(const Grid& grid, const SimtContext& context, const KernelCall& kernel,
@@ -62,8 +62,8 @@ class Block {
   // What the running thread asks for: see engine.h.
   void barrier(const Location& at);
   void named_barrier(int id, int threads, bool wait, const Location& at);
-  std::uint64_t collective(Collective what, std::uint32_t mask, std::uint64_t value,
-                           std::int64_t argument, int width, const Location& at);
+  static std::uint64_t collective(Collective what, std::uint32_t mask, std::uint64_t value,
+                                  std::int64_t argument, int width, const Location& at);
   bool has_matrix_row(const void* row, int count, const Location& at);
   void matrix_exchange(const std::uint16_t* row, int count, bool transposed, std::uint32_t* to,
                        const Location& at);
@@ -104,33 +104,50 @@ class Block {
     BarrierSync sync;
   };
 
+  static constinit thread_local Block* running_here;
+  static Block& make_here();
   bool prepare(const Grid& grid, const SimtContext& context, std::int64_t index);
   static void thread_main(void* block);
   [[noreturn]] void finish_thread();
   /// Ends the block; error_ says why. Set it in a statement of its own: nothing on the stack of the
   /// running thread is destroyed.
   [[noreturn]] void stop();
+  [[noreturn, gnu::cold]] void stop_in_deadlock();
+  [[noreturn, gnu::cold]] void stop_in_divergence(const Location& at);
 
-  Thread& self() { return *threads_[static_cast<std::size_t>(running_)]; }
-  Thread& thread(int number) { return *threads_[static_cast<std::size_t>(number)]; }
+  Thread& self() { return threads_[static_cast<std::size_t>(running_)]; }
+  Thread& thread(int number) { return threads_[static_cast<std::size_t>(number)]; }
+  static std::uint64_t bit_of(int thread) { return std::uint64_t{1} << (thread % 64); }
   std::string who(int number);
   std::string waiting_text();
 
-  void set_waiting(const char* call, const Location& at);
-  void wake(int word, std::uint64_t threads);
-  /// Whoever is next gets its turn; comes back when this thread's is.
-  void next_turn();
+  void set_waiting(Thread& t, const char* call, const Location& at) {
+    t.waits_at = call;
+    t.location = at;
+    ready_[running_ / 64] &= ~bit_of(running_);
+  }
+  void wake(int word, std::uint64_t threads) { ready_[word] |= threads; }
+  /// Whoever is next gets its turn; comes back when this thread's, `t`, is.
+  void next_turn(Thread& t);
   int pick();
+  int first_ready_from(int first) const;
+  int last_ready_from(int last) const;
 
+  std::uint64_t meet(Collective what, std::uint32_t mask, std::uint64_t value,
+                     std::int64_t argument, int width, const Location& at);
   std::uint32_t lanes_of(int warp) const;
-  void check_meeting(Warp& warp, Collective what, std::uint32_t mask, const Location& at);
-  void complete(int warp, const Meeting& meeting);
+  [[noreturn, gnu::cold]] void refuse_shuffle(Collective what, std::int64_t argument, int width,
+                                              const Location& at);
+  [[gnu::cold]] void check_meeting(Warp& warp, Collective what, std::uint32_t mask,
+                                   const Location& at);
+  [[gnu::noinline]] void complete(int warp, const Meeting& meeting);
   void complete_shuffle(int first, const Meeting& meeting);
   void complete_matrix(int first, const Meeting& meeting);
   std::uint64_t reduce(int first, const Meeting& meeting);
 
   const KernelCall* kernel_ = nullptr;
-  std::vector<std::unique_ptr<Thread>> threads_;
+  std::unique_ptr<Thread[]> threads_ = std::make_unique<Thread[]>(kMostThreads);
+  int mapped_ = 0;  // of them have a stack
   Fiber main_;
   Schedule schedule_ = Schedule::forward;
   std::uint64_t random_ = 0;

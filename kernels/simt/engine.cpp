@@ -14,7 +14,7 @@ void named_barrier(int id, int threads, bool wait, const Location& at) {
 
 std::uint64_t warp_collective(Collective what, std::uint32_t mask, std::uint64_t value,
                               std::int64_t argument, int width, const Location& at) {
-  return Block::of_this_thread().collective(what, mask, value, argument, width, at);
+  return Block::collective(what, mask, value, argument, width, at);
 }
 
 bool has_matrix_row(const void* row, int count, const Location& at) {

@@ -66,8 +66,8 @@ void Fiber::start(Entry entry, void* argument) {
       __tsan_destroy_fiber(tsan_);
       own_tsan_ = false;
     }
-    abandoned_ = false;
   }
+  abandoned_ = true;
   if (!own_tsan_ && __tsan_create_fiber != nullptr) {
     tsan_ = __tsan_create_fiber(0);
     own_tsan_ = true;
@@ -103,15 +103,14 @@ void Fiber::go(Fiber& from, Fiber& to, bool for_good) {
     __tsan_switch_to_fiber(to.tsan_, kNoSync);
   }
   Jump jump{&from, &to};
-  from.abandoned_ = !for_good;
   const context::transfer_t transfer = context::jump_fcontext(to.context_, &jump);
-  from.abandoned_ = false;
   from.take_place_of(*static_cast<Jump*>(transfer.data), transfer.fctx);
 }
 
 void Fiber::change(Fiber& from, Fiber& to) { go(from, to, false); }
 
 void Fiber::leave(Fiber& from, Fiber& to) {
+  from.abandoned_ = false;
   go(from, to, true);
   __builtin_unreachable();
 }

@@ -38,7 +38,7 @@ class Fiber {
   void take_place_of(const Jump& jump, void* context);
   static void go(Fiber& from, Fiber& to, bool for_good);
 
-  void* context_ = nullptr;
+  void* context_ = nullptr;  // first: with what stands before it, one line of the cache
   Entry entry_ = nullptr;
   void* argument_ = nullptr;
   void* mapped_ = nullptr;
@@ -48,7 +48,7 @@ class Fiber {
   void* fake_stack_ = nullptr;  // AddressSanitizer's
   void* tsan_ = nullptr;
   bool own_tsan_ = false;
-  bool abandoned_ = false;  // left somewhere in the middle
+  bool abandoned_ = false;  // begun, and not left for good
 };
 
 }  // namespace basin::kernels::simt

@@ -42,6 +42,7 @@ template <class Shape, class Read>
 void multiply(const Operands* const (&lanes)[kWarp], Read read) {
   double a[Shape::kM][Shape::kK];
   double b[Shape::kK][Shape::kN];
+  double c[Shape::kM][Shape::kN];
   for (int lane = 0; lane < kWarp; ++lane) {
     for (int i = 0; i < Shape::kElementsOfA; ++i) {
       const MatrixPlace at = Shape::a(lane, i);
@@ -51,15 +52,22 @@ void multiply(const Operands* const (&lanes)[kWarp], Read read) {
       const MatrixPlace at = Shape::b(lane, i);
       b[at.row][at.column] = static_cast<double>(read(lanes[lane]->b, i));
     }
+    for (int i = 0; i < Shape::kElementsOfC; ++i) {
+      const MatrixPlace at = Shape::c(lane, i);
+      c[at.row][at.column] = static_cast<double>(lanes[lane]->d[i]);
+    }
+  }
+  for (int row = 0; row < Shape::kM; ++row) {
+    for (int k = 0; k < Shape::kK; ++k) {
+      for (int column = 0; column < Shape::kN; ++column) {
+        c[row][column] += a[row][k] * b[k][column];
+      }
+    }
   }
   for (int lane = 0; lane < kWarp; ++lane) {
     for (int i = 0; i < Shape::kElementsOfC; ++i) {
       const MatrixPlace at = Shape::c(lane, i);
-      double sum = static_cast<double>(lanes[lane]->d[i]);
-      for (int k = 0; k < Shape::kK; ++k) {
-        sum += a[at.row][k] * b[k][at.column];
-      }
-      lanes[lane]->d[i] = static_cast<float>(sum);
+      lanes[lane]->d[i] = static_cast<float>(c[at.row][at.column]);
     }
   }
 }

@@ -77,21 +77,25 @@ void Block::check_meeting(Warp& warp, Collective what, std::uint32_t mask, const
   }
 }
 
-std::uint64_t Block::collective(Collective what, std::uint32_t mask, std::uint64_t value,
-                                std::int64_t argument, int width, const Location& at) {
+void Block::refuse_shuffle(Collective what, std::int64_t argument, int width, const Location& at) {
+  error_ = std::string(name_of(what)) + " at " + place(at) + ": ";
+  if (width < 1 || width > kWarp || !std::has_single_bit(static_cast<unsigned>(width))) {
+    error_ += "width " + std::to_string(width) + " in " + who(running_) +
+              "; it must be 1, 2, 4, 8, 16 or 32";
+  } else {
+    error_ += "distance " + std::to_string(argument) + " in " + who(running_) + " is negative";
+  }
+  stop();
+}
+
+inline std::uint64_t Block::meet(Collective what, std::uint32_t mask, std::uint64_t value,
+                                 std::int64_t argument, int width, const Location& at) {
   const int number = running_ / kWarp;
   Warp& warp = warps_[number];
   const std::uint32_t lane = std::uint32_t{1} << (running_ % kWarp);
-  if (is_shuffle(what) &&
-      (width < 1 || width > kWarp || !std::has_single_bit(static_cast<unsigned>(width)))) {
-    error_ = std::string(name_of(what)) + " at " + place(at) + ": width " + std::to_string(width) +
-             " in " + who(running_) + "; it must be 1, 2, 4, 8, 16 or 32";
-    stop();
-  }
-  if (is_shuffle(what) && what != Collective::shuffle && argument < 0) {
-    error_ = std::string(name_of(what)) + " at " + place(at) + ": distance " +
-             std::to_string(argument) + " in " + who(running_) + " is negative";
-    stop();
+  if (is_shuffle(what) && (width < 1 || width > kWarp || (width & (width - 1)) != 0 ||
+                           (what != Collective::shuffle && argument < 0))) {
+    refuse_shuffle(what, argument, width, at);
   }
   int m = 0;
   while (m < warp.meeting_count &&
@@ -99,14 +103,16 @@ std::uint64_t Block::collective(Collective what, std::uint32_t mask, std::uint64
     ++m;
   }
   if (m == warp.meeting_count) {
-    check_meeting(warp, what, mask, at);
+    if (m > 0 || (mask & lane) == 0 || (mask & (~lanes_of(number) | warp.exited)) != 0) {
+      check_meeting(warp, what, mask, at);
+    }
     const unsigned leader = static_cast<unsigned>(std::countr_zero(mask));
     warp.meetings[warp.meeting_count++] = {what, mask, 0, warp.generation[leader]++};
   }
   Meeting& meeting = warp.meetings[m];
   meeting.arrived |= lane;
-  set_waiting(name_of(what), at);
   Thread& t = self();
+  set_waiting(t, name_of(what), at);
   t.value = value;
   t.argument = argument;
   t.width = width;
@@ -119,36 +125,36 @@ std::uint64_t Block::collective(Collective what, std::uint32_t mask, std::uint64
     const Meeting done = meeting;
     warp.meetings[m] = warp.meetings[--warp.meeting_count];
     complete(number, done);
-    ++counts_.warp_collectives;
-    if (g_observer != nullptr) {
-      g_observer->warp_in_step(number, mask);
-    }
-    wake(number / 2, std::uint64_t{mask} << (number % 2 * kWarp));
   }
-  next_turn();
+  next_turn(t);
   if (what == Collective::sync) {
     sync.acquire();
   }
   return t.result;
 }
 
+std::uint64_t Block::collective(Collective what, std::uint32_t mask, std::uint64_t value,
+                                std::int64_t argument, int width, const Location& at) {
+  return of_this_thread().meet(what, mask, value, argument, width, at);
+}
+
 void Block::complete(int warp, const Meeting& meeting) {
   const int first = warp * kWarp;
-  if (meeting.what == Collective::sync) {
-    return;
-  }
   if (is_shuffle(meeting.what)) {
     complete_shuffle(first, meeting);
-    return;
-  }
-  if (meeting.what >= Collective::ldmatrix) {
+  } else if (meeting.what >= Collective::ldmatrix) {
     complete_matrix(first, meeting);
-    return;
+  } else if (meeting.what != Collective::sync) {
+    const std::uint64_t result = reduce(first, meeting);
+    for (std::uint32_t rest = meeting.mask; rest != 0; rest &= rest - 1) {
+      thread(first + std::countr_zero(rest)).result = result;
+    }
   }
-  const std::uint64_t result = reduce(first, meeting);
-  for (std::uint32_t rest = meeting.mask; rest != 0; rest &= rest - 1) {
-    thread(first + std::countr_zero(rest)).result = result;
+  ++counts_.warp_collectives;
+  if (g_observer != nullptr) {
+    g_observer->warp_in_step(warp, meeting.mask);
   }
+  wake(warp / 2, std::uint64_t{meeting.mask} << (warp % 2 * kWarp));
 }
 
 void Block::complete_shuffle(int first, const Meeting& meeting) {
