@@ -133,7 +133,8 @@ readonly results="$build/test_results.xml"
 rm -f "$results"
 status=0
 ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error \
-  --output-junit "$repository/$results" ${selection[@]+"${selection[@]}"} "$@" || status=$?
+  --test-output-size-passed 1000000 --output-junit "$repository/$results" \
+  ${selection[@]+"${selection[@]}"} "$@" || status=$?
 
 # The programs find by search what tests have not been written for. They come with sanitizers and so in a
 # build folder of their own, which holds nothing else; what they do not look into they take from the build.

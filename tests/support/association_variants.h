@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,11 @@ struct AssociationVariant {
   AssociationOptions options;
   bool rotary = false;  // positions, not part of the options
 };
+
+/// Otherwise GoogleTest prints all bytes of every parameter, whenever a program starts.
+inline void PrintTo(const AssociationVariant& variant, std::ostream* stream) {
+  *stream << variant.name;
+}
 
 /// For INSTANTIATE_TEST_SUITE_P.
 inline std::string variant_name(const testing::TestParamInfo<AssociationVariant>& info) {

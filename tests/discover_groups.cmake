@@ -1,0 +1,38 @@
+# Run by ctest before its tests. A process for each of some thousand cases would spend most of its time
+# starting, so a test is what a GoogleTest program has in one suite, or one parametrised test with all of
+# its parameters. tools/test_summary.py counts the cases.
+
+# basin_add_groups(program label [SINGLY suite...]): the cases of those suites are tests of their own.
+function(basin_add_groups program label)
+  cmake_parse_arguments(GROUPS "" "" "SINGLY" ${ARGN})
+  execute_process(COMMAND "${program}" --gtest_list_tests OUTPUT_VARIABLE listing RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    add_test("${label}.lists_its_tests" "${program}" --gtest_list_tests)
+    return()
+  endif()
+  string(REGEX REPLACE " *#[^\n]*" "" listing "${listing}")  # values of parameters
+  string(REPLACE "\n" ";" lines "${listing}")
+  set(filters "")
+  foreach(line IN LISTS lines)
+    if(line MATCHES "^([^ ]+)[.]$")
+      set(suite "${CMAKE_MATCH_1}")
+      string(REGEX REPLACE "^.*/([A-Za-z_])" "\\1" base "${suite}")
+    elseif(line MATCHES "^  (.+)$")
+      set(case "${CMAKE_MATCH_1}")
+      list(FIND GROUPS_SINGLY "${base}" singly)
+      if(NOT singly EQUAL -1)
+        list(APPEND filters "${suite}.${case}")
+      elseif(case MATCHES "^([^/]+)/")
+        list(APPEND filters "${suite}.${CMAKE_MATCH_1}/*")
+      else()
+        list(APPEND filters "${suite}.*")
+      endif()
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES filters)
+  foreach(filter IN LISTS filters)
+    string(REGEX REPLACE "[./]+[*]$" "" name "${label}.${filter}")
+    add_test("${name}" "${program}" "--gtest_filter=${filter}" --gtest_brief=1)
+    set_tests_properties("${name}" PROPERTIES LABELS "${label}" TIMEOUT 900)
+  endforeach()
+endfunction()
