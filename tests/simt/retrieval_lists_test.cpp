@@ -56,8 +56,9 @@ KernelCase changed(KernelCase problem, const std::function<void(void* const*, DT
   return problem;
 }
 
-// The case by lists in each order of threads: the same bits, and the definition within `tolerance`
-// or twice what the general kernel is off where large scores leave few digits of their differences.
+// The case by lists in several orders of threads: the same bits, and the definition within
+// `tolerance` or twice what the general kernel is off where large scores leave few digits of their
+// differences.
 void check(const KernelCase& problem, DType dtype, double tolerance, const CpuContext& cpu) {
   SCOPED_TRACE(problem.name + " " + name_of(dtype));
   CaseArrays expected = CaseArrays(problem, dtype, cpu).widened();
@@ -70,8 +71,7 @@ void check(const KernelCase& problem, DType dtype, double tolerance, const CpuCo
     EXPECT_EQ(arrays.damaged(), "");
     return arrays;
   };
-  std::vector<SimtContext> orders = all_orders();
-  orders.pop_back();
+  const std::vector<SimtContext> orders = some_orders(problem.name, dtype == DType::f64);
   const CaseArrays found = run(orders.front());
   const auto worst = found.difference(expected);
   EXPECT_TRUE(worst.error <= tolerance ||

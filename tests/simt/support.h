@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,16 @@ inline std::vector<SimtContext> all_orders() {
   all[2].seed = 1;
   all[3].seed = 2;
   return all;
+}
+
+/// Some of them, for tests of many problems: each has a random one of its own, by its name. What
+/// has run in another format (`again`) is the same code.
+inline std::vector<SimtContext> some_orders(const std::string& problem, bool again) {
+  std::vector<SimtContext> orders(again ? 2 : 3);
+  orders[1].schedule = Schedule::reversed;
+  orders.back().schedule = Schedule::random;
+  orders.back().seed = std::hash<std::string>{}(problem);
+  return orders;
 }
 
 /// "forward", "reversed", "random 1": for SCOPED_TRACE.

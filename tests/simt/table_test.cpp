@@ -1,4 +1,4 @@
-// Every kernel of the table that exists for CUDA, run by the executor in each order of threads,
+// Every kernel of the table that exists for CUDA, run by the executor in several orders of threads,
 // against its reference in double.
 #include <gtest/gtest.h>
 
@@ -12,6 +12,7 @@
 #include "kernels/simt/context.h"
 #include "kernels/table/case_arrays.h"
 #include "kernels/table/kernel_table.h"
+#include "tests/simt/support.h"
 #include "tests/support/guarded_memory.h"
 
 namespace basin::kernels {
@@ -63,19 +64,16 @@ CaseArrays run_once(const KernelCase& problem, DType dtype, int variant, const S
 /// `checked`: what other variants gave. One that gives the bits of another is taken for the same
 /// kernel, which need not show once more that it minds no order.
 void check(const KernelEntry& entry, const KernelCase& problem, DType dtype, int variant,
-           bool runs_on_executor, std::vector<CaseArrays>& checked) {
-  SCOPED_TRACE("case " + problem.name + " " + name_of(dtype) + ", variant " +
-               std::to_string(variant));
-  ThreadPool pool(2);
-  const CpuContext cpu{&pool};
-  const double tolerance = allowed_error(entry, problem, dtype);
-  const CaseReference expected(problem, CaseArrays(problem, dtype, cpu));
+           const std::vector<SimtContext>& orders, const CaseReference& expected,
+           const CpuContext& cpu, std::vector<CaseArrays>& checked) {
+  SCOPED_TRACE("variant " + std::to_string(variant));
   LaunchCounts counts;
-  SimtContext context;
+  SimtContext context = orders.front();
   context.counts = &counts;
   context.shared_limit = kSharedBytesOfAmpere;  // all kernels are for 8.0, too
   CaseArrays first = run_once(problem, dtype, variant, context, cpu);
-  if (runs_on_executor) {
+  // Variant 0 of gemm is a library, for which the executor takes the CPU's kernel.
+  if (entry.name != "gemm" || variant != 0) {
     EXPECT_GT(counts.threads, 0);
   }
   for (const CaseArrays& other : checked) {
@@ -83,18 +81,16 @@ void check(const KernelEntry& entry, const KernelCase& problem, DType dtype, int
       return;
     }
   }
+  const double tolerance = allowed_error(entry, problem, dtype);
   const auto worst = expected.difference(first);
   EXPECT_TRUE(worst.error <= tolerance)
       << worst.buffer << "[" << worst.position << "] is " << worst.found << ", expected "
       << worst.expected << ": error " << worst.error << " above " << tolerance;
-  context.schedule = Schedule::reversed;
-  EXPECT_TRUE(first.same_outputs(run_once(problem, dtype, variant, context, cpu)))
-      << "in reversed order";
-  context.schedule = Schedule::random;
-  context.pool = &pool;
-  for (context.seed = 1; context.seed <= 2; ++context.seed) {
+  for (std::size_t n = 1; n < orders.size(); ++n) {
+    context = orders[n];
+    context.pool = context.schedule == Schedule::random ? cpu.pool : nullptr;
     EXPECT_TRUE(first.same_outputs(run_once(problem, dtype, variant, context, cpu)))
-        << "in random order, seed " << context.seed;
+        << order_name(context);
   }
   checked.push_back(std::move(first));
 }
@@ -102,7 +98,8 @@ void check(const KernelEntry& entry, const KernelCase& problem, DType dtype, int
 class EveryCudaKernel : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryCudaKernel, AgreesWithItsReferenceInAnyOrderOfThreads) {
-  ThreadPool pool(1);
+  ThreadPool pool(2);
+  const CpuContext cpu{&pool};
   for (const KernelEntry& entry : kernel_table()) {
     if (entry.name != GetParam()) {
       continue;
@@ -111,16 +108,17 @@ TEST_P(EveryCudaKernel, AgreesWithItsReferenceInAnyOrderOfThreads) {
     for (const KernelVariant& variant : entry.device_variants) {
       variants.push_back(variant.number);
     }
-    for (const KernelCase& problem : entry.cases(CpuContext{&pool})) {
+    for (const KernelCase& problem : entry.cases(cpu)) {
       if (!problem.run_simt) {
         continue;  // too large for the executor; the first of an entry always runs
       }
       for (const DType dtype : problem.dtypes) {
+        SCOPED_TRACE("case " + problem.name + " " + name_of(dtype));
+        const CaseReference expected(problem, CaseArrays(problem, dtype, cpu));
         std::vector<CaseArrays> checked;
         for (const int variant : variants) {
-          // Variant 0 of gemm is a library, for which the executor takes the CPU's kernel.
-          const bool runs_on_executor = entry.name != "gemm" || variant != 0;
-          check(entry, problem, dtype, variant, runs_on_executor, checked);
+          check(entry, problem, dtype, variant,
+                some_orders(problem.name, dtype != problem.dtypes.front()), expected, cpu, checked);
         }
       }
     }
