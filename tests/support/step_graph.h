@@ -75,7 +75,7 @@ inline tasks::TrainingOptions graph_training(const GraphCase& setup, tasks::Step
   options.schedule.kind = nn::ScheduleKind::cosine;
   options.schedule.peak = 2e-2;
   options.schedule.warmup_steps = 3;
-  options.schedule.total_steps = 9;
+  options.schedule.total_steps = 7;
   options.optimizer = setup.optimizer;
   options.graph = graph;
   return options;
@@ -172,16 +172,17 @@ inline Trained train(const GraphCase& setup, Device device, tasks::StepGraph gra
   return result;
 }
 
-/// Nine steps with and without a graph.
+/// Seven steps with and without a graph: the first is plain, and random features are drawn anew in
+/// two or three of the others.
 inline void graph_changes_nothing(const GraphCase& setup, Device device) {
-  const Trained plain = train(setup, device, tasks::StepGraph::off, 9);
-  const Trained graph = train(setup, device, tasks::StepGraph::automatic, 9);
+  const Trained plain = train(setup, device, tasks::StepGraph::off, 7);
+  const Trained graph = train(setup, device, tasks::StepGraph::automatic, 7);
   EXPECT_EQ(graph.figures, plain.figures);
   EXPECT_TRUE(same_bits(graph.state, plain.state));
   EXPECT_EQ(graph.how.rfind("one graph of ", 0), 0u) << graph.how;
   EXPECT_EQ(plain.how, "kernel by kernel: graphs are switched off");
   // Steps that all did the same would agree as well.
-  EXPECT_NE(graph.figures[3 * 7], graph.figures[3 * 8]);
+  EXPECT_NE(graph.figures[3 * 5], graph.figures[3 * 6]);
 }
 
 }  // namespace basin::test
