@@ -11,7 +11,7 @@ import unittest
 
 from trainer_case import TINY, TRAINER, TrainerCase, options
 
-KILLS = 50
+KILLS = 30
 # Best checkpoints are both written (odd steps) and linked to checkpoint.h5 (even steps).
 SETTINGS = {**TINY, "backbone": "hopfield", "steps": 20, "dropout": 0.1, "learning-rate": 0.01,
             "eval-every": 3, "checkpoint-every": 2, "keep-checkpoints": 3}

@@ -15,9 +15,11 @@ from xml.etree import ElementTree
 
 from trainer_case import HAS_GNUPLOT, TRAINER, TrainerCase
 
-# Of several parts, without data.
-NAME = "classical-capacity"
+# Of many parts, without data, in a third of a second.
+NAME = "modern-capacity"
 OTHER = "classical-retrieval"
+# Long enough that a signal meets it in the middle.
+LONG = "classical-capacity"
 SMOKE = ("--size", "smoke", "--threads", "1")
 
 
@@ -185,11 +187,11 @@ class GoingOn(ReproduceCase):
             self.assertEqual(self.results("cut"), expected, size)
 
     def interrupted(self, number):
-        process = self.start("stopped")
-        journal = self.path("stopped", f"{NAME}.journal")
+        process = self.start("stopped", name=LONG)
+        journal = self.path("stopped", f"{LONG}.journal")
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
-            if os.path.exists(journal) and len(self.parts("stopped")) > 0:
+            if os.path.exists(journal) and len(self.parts("stopped", LONG)) > 0:
                 process.send_signal(number)
                 break
             time.sleep(0.002)
@@ -202,8 +204,8 @@ class GoingOn(ReproduceCase):
             if process.returncode == 1:
                 break
             self.assertEqual(process.returncode, 0)  # it was faster
-            self.succeed("reproduce", NAME, *SMOKE, "--out", "stopped", "--overwrite", "--quiet")
-            os.remove(self.path("stopped", f"{NAME}.journal"))
+            self.succeed("reproduce", LONG, *SMOKE, "--out", "stopped", "--overwrite", "--quiet")
+            os.remove(self.path("stopped", f"{LONG}.journal"))
         self.assertEqual(process.returncode, 1)
         error = process.stderr.read().decode()
         self.assertRegex(error, r"\Atrainer: interrupted; \d+ of \d+ parts of [^\n]* are kept; go on "
@@ -211,10 +213,10 @@ class GoingOn(ReproduceCase):
         words = error.split("go on with: trainer ")[1].split()
         text = self.succeed(*words)
         self.assertRegex(text, r"\d+ of \d+ parts were computed before")
-        self.reproduce("whole")
+        self.reproduce("whole", name=LONG)
         self.assertEqual(self.results("stopped"), self.results("whole"))
         # Both sittings are told.
-        self.assertIn(b"session 2", self.read("stopped", f"{NAME}.md"))
+        self.assertIn(b"session 2", self.read("stopped", f"{LONG}.md"))
 
     def test_results_of_another_version(self):
         self.reproduce("out")
@@ -282,7 +284,7 @@ class Refused(ReproduceCase):
     def test_usage(self):
         for words, parts in (
             ((), ["the name of an experiment is missing"]),
-            (("clasical-capacity", "--out", "o"), ["'clasical-capacity'", NAME]),
+            (("modern-capacty", "--out", "o"), ["'modern-capacty'", NAME]),
             ((NAME,), ["--out is missing"]),
             ((NAME, "--out", "o", "--size", "shrt"), ["--size", "'shrt'", "short"]),
             ((NAME, "--out", "o", "--protocol", "x"), ["--protocol"]),

@@ -23,7 +23,7 @@ class StepGraph(TrainerCase):
 
     def test_a_graph_changes_nothing(self):
         for backbone, more in (("rnn", {}), ("attention", {"dropout": 0.2, "recompute": "yes"}),
-                               ("random-feature-attention", {"redraw_every": 2})):
+                               ("random-feature-attention", {"redraw_every": 2, "heads": 1})):
             with self.subTest(backbone):
                 runs = {}
                 for graph in ("off", "auto", "on"):

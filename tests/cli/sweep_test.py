@@ -96,7 +96,7 @@ class Results(SweepCase):
     def test_draws(self):
         text = (FIXED.replace("layers = 1\n", "").replace("batch = 4\n", "") +
                 "backbone = rnn\n[random]\nlearning-rate = log-uniform 1e-4 1e-2\n"
-                "dropout = uniform 0 0.3\nlayers = integer 1 3\nbatch = choice 2, 4\ntrials = 8\n"
+                "dropout = uniform 0 0.3\nlayers = integer 1 3\nbatch = choice 2, 4\ntrials = 4\n"
                 "sweep-seed = 5\n")
         self.sweep("a", text)
         self.sweep("b", text)
@@ -113,7 +113,7 @@ class Results(SweepCase):
             settings = self.summary(f"a/{row['run']}")["configuration"]
             for name in ("learning-rate", "dropout", "layers", "batch"):
                 self.assertEqual(settings[name], row[name])
-        self.assertEqual(len({row["learning-rate"] for row in self.rows("a", "sweep.csv")}), 8)
+        self.assertEqual(len({row["learning-rate"] for row in self.rows("a", "sweep.csv")}), 4)
         self.assertEqual(runs[0][0], DRAWN)
 
     def test_trials_are_the_same_for_every_point_of_the_grid(self):
@@ -220,7 +220,7 @@ class Results(SweepCase):
         self.assertEqual(os.stat(finished).st_mtime_ns, before)
 
     def test_on_a_terminal(self):
-        self.write("file.ini", FIXED.replace("steps = 5", "steps = 3000") + GRID)
+        self.write("file.ini", FIXED.replace("steps = 5", "steps = 1000") + GRID)
         master, slave = pty.openpty()
         process = subprocess.Popen([TRAINER, "sweep", "--config", "file.ini", "--out", "out"],
                                    cwd=self.folder, stdout=slave, stderr=subprocess.DEVNULL,
@@ -268,7 +268,7 @@ class TrainSeeds(SweepCase):
 
 
 class Stopping(SweepCase):
-    TEXT = (FIXED.replace("steps = 5", "steps = 4000") + "log-every = 100\neval-every = 1000\n"
+    TEXT = (FIXED.replace("steps = 5", "steps = 2400") + "log-every = 100\neval-every = 600\n"
             "checkpoint-every = 200\ndropout = 0.1\nseeds = 2\n[grid]\nbackbone = rnn, attention\n")
 
     def start(self, out, *words):
