@@ -30,7 +30,7 @@ inline Tensor ramp(const Shape& shape, DType dtype) {
 
 /// A file of tests/tensor/data.
 inline std::string data_file(const std::string& name) {
-  return std::string(BASIN_SOURCE_DIR) + "/tests/tensor/data/" + name;
+  return BASIN_SOURCE_DIR "/tests/tensor/data/" + name;
 }
 
 }  // namespace basin::test
