@@ -235,7 +235,7 @@ TEST(TextCharacters, AreThoseOfTheTrainingPart) {
 
 TEST(TextCharacters, OfSeparateTextsAreThoseOfAllOfTheData) {
   const TemporaryFolder folder;
-  write_bytes(folder / "data", std::string(99, 'a') + "z");
+  write_bytes(folder / "data", std::string(99, 'a').append("z"));
   write_bytes(folder / "other", "azq");
   TaskOptions options = options_for(folder / "data", 8);
   options.tokenizer = "characters";
