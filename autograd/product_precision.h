@@ -5,8 +5,9 @@
 
 namespace basin {
 
-/// While one is alive on this thread, matmul, linear, linear_gelu, linear_cross_entropy, attention
-/// and (in bf16, not in tf32) retrieval by softmax multiply in its precision, in f32 otherwise.
+/// While one is alive on this thread, matmul, linear, linear_gelu, linear_cross_entropy, attention,
+/// retrieval by softmax and (in bf16, not in tf32) linear attention multiply in its precision, in
+/// f32 otherwise.
 /// Every node remembers the precision of its forward pass, and its gradient is made of products in
 /// the same, whenever backward() is called.
 ///

@@ -2,7 +2,7 @@
 // after update_steps - 1 replacements x <- P(x) k: retrieval with every option of
 // AssociationOptions. The backward pass computes states and weights again and goes through the
 // steps each query took: see kernels/association/retrieval.h for the gradients. Softmax in one step
-// can be multiplied in bf16, as attention is (attention.cpp).
+// can be multiplied in tf32 and bf16, as attention is (attention.cpp).
 #include <algorithm>
 
 #include "autograd/node.h"
@@ -39,14 +39,13 @@ Variable retrieval(const Variable& q, const Variable& k, const Variable& v, cons
                            settings.dropout_key_there};
   };
   const std::int64_t width = std::max(q.size(-1), v.size(-1));
-  const bool rounds = product_precision() == Precision::bf16 &&
-                      retrieval_multiplies_in_bf16(settings.options, width);
-  const Precision precision = rounds ? Precision::bf16 : Precision::f32;
+  const Precision precision =
+      retrieval_rounds_factors(settings.options, width) ? product_precision() : Precision::f32;
   const auto factor = [precision](const Variable& x) {
     return attention_factor(x.value(), precision);
   };
   const RetrievalInputs in = inputs(factor(q), factor(k), factor(v), beta.value(), value_of(alpha));
-  const RetrievalResult result = retrieval(in);
+  const RetrievalResult result = retrieval(in, precision);
   const bool is_half = result.out.dtype() == DType::bf16;
   const auto wide = [is_half](const Tensor& x) { return is_half ? from_attention(x) : x; };
   if (settings.steps != nullptr) {
@@ -59,9 +58,10 @@ Variable retrieval(const Variable& q, const Variable& k, const Variable& v, cons
                  statistics = Saved(result.statistics), precision, wide](const Tensor& dout, auto) {
                   (void)lengths.get();  // complains if they were written to
                   (void)mask.get();
-                  const RetrievalGradients g = retrieval_backward(
-                      inputs(q.get(), k.get(), v.get(), beta.get(), alpha.get()),
-                      {out.get(), statistics.get(), Tensor()}, attention_factor(dout, precision));
+                  const RetrievalGradients g =
+                      retrieval_backward(inputs(q.get(), k.get(), v.get(), beta.get(), alpha.get()),
+                                         {out.get(), statistics.get(), Tensor()},
+                                         attention_factor(dout, precision), precision);
                   return std::vector{wide(g.dq), wide(g.dk), wide(g.dv), g.dbeta, g.dalpha};
                 });
 }

@@ -168,6 +168,10 @@ struct RandomFeatureProblem {
   bool relu;
 };
 
+/// How a case on tensor cores multiplies: arrays in bf16; arrays in f32, rounded to tf32; the same
+/// in two parts of tf32.
+enum class TensorProducts : std::uint8_t { bf16, tf32, split };
+
 /// The cases of the table entries of the same name, for anybody's arrays: buffers by name,
 /// run(data, dtype, variant, context).
 KernelCase attention_forward_case(const AssociationProblem&, const CpuContext&);

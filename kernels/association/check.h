@@ -31,7 +31,7 @@ Status check_attention(const P& p, int last_variant) {
 
 /// Of softmax attention on a GPU: what it can multiply in which precision.
 template <class P>
-Status check_products(const P& p) {
+Status check_precision(const P& p) {
   if (p.precision == Precision::bf16 || (p.precision == Precision::tf32 && p.dtype != DType::f32)) {
     return Status::invalid(
         "attention: products of arrays in f32 are in f32 or tf32, of others in "
@@ -39,6 +39,15 @@ Status check_products(const P& p) {
   }
   if (p.precision == Precision::tf32 && p.variant != 0) {
     return Status::invalid("attention: in tf32 there is one variant");
+  }
+  return {};
+}
+
+/// And by which variant, where softmax over a prefix of the keys has kernels of its own.
+template <class P>
+Status check_products(const P& p) {
+  if (const Status status = check_precision(p); !status.ok()) {
+    return status;
   }
   if (p.variant == 3 && p.dtype != DType::f32) {
     return Status::invalid("attention: variant 3 is for f32");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "kernels/association/check.h"
 #include "kernels/association/retrieval_check.h"
 #include "kernels/association/retrieval_lists.h"
 #include "kernels/association/retrieval_tiles.h"
@@ -327,12 +328,20 @@ Status check(const P& p) {
   if (const Status status = check_retrieval_pass(p); !status.ok()) {
     return status;
   }
-  if (p.variant < 0 || p.variant > 3) {
-    return Status::invalid("retrieval: a GPU has variants 0 to 3");
+  if (p.variant < 0 || p.variant > 4) {
+    return Status::invalid("retrieval: a GPU has variants 0 to 4");
   }
-  if (p.dtype == DType::bf16 && !device_takes_tiles(p)) {
+  if (p.variant == 4 && p.dtype != DType::f32) {
+    return Status::invalid("retrieval: variant 4 of a GPU is for f32");
+  }
+  if (const Status status = check_precision(p); !status.ok()) {
+    return status;
+  }
+  const bool rounds = p.dtype == DType::bf16 || p.precision != Precision::f32;
+  if (rounds && !device_takes_tiles(p)) {
     return Status::unsupported(
-        "retrieval: bf16 is for softmax in one step, without top-k, heads at most 256 wide");
+        "retrieval: tf32 and bf16 are for softmax in one step, without top-k, heads at most 256 "
+        "wide");
   }
   return {};
 }

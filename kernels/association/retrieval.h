@@ -9,6 +9,7 @@
 #include "kernels/association/visibility.h"
 #include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
+#include "kernels/common/precision.h"
 #include "kernels/common/status.h"
 
 namespace basin::kernels {
@@ -30,6 +31,10 @@ inline constexpr std::int64_t kMostUpdateSteps = 1 << 20;
 /// variant 1 takes its place. A GPU has 0, 1 (retrieval.cu), 2 and 3, the last for softmax in one
 /// step, both for heads up to 256 wide; there an exponent of entmax outside (1, 2] makes NaN. For
 /// variant 3 `dtype` may also be bf16, for q, k, v, out and their gradients; the rest is f32 then.
+/// There, 4 (f32 only) is 3 on tensor cores (retrieval_tensor.h), each product as three of tf32,
+/// which keep the bits of f32; for heads wider than 128, 3 takes its place.
+/// `precision` tf32, for arrays of f32 on a GPU where variant 3 applies: what is multiplied is
+/// rounded to tf32, and only then, on tensor cores; there is one variant, 0.
 struct RetrievalForward {
   HeadView q, k, v, out;
   const void* beta;
@@ -44,6 +49,7 @@ struct RetrievalForward {
   std::int64_t B, H, D, Dv;
   DType dtype;
   int variant = 0;
+  Precision precision = Precision::f32;
 };
 std::int64_t retrieval_forward_workspace(const RetrievalForward&, const CpuContext&);
 Status retrieval_forward(const RetrievalForward&, const CpuContext&);
@@ -74,6 +80,7 @@ struct RetrievalBackward {
   std::int64_t B, H, D, Dv;
   DType dtype;
   int variant = 0;
+  Precision precision = Precision::f32;
 };
 std::int64_t retrieval_backward_workspace(const RetrievalBackward&, const CpuContext&);
 Status retrieval_backward(const RetrievalBackward&, const CpuContext&);

@@ -75,9 +75,13 @@ inline Visibility visibility_in(const RetrievalProblem& p, void* const* d, std::
 /// context).
 KernelCase retrieval_forward_case(const RetrievalProblem&, const CpuContext&);
 KernelCase retrieval_backward_case(const RetrievalProblem&, const CpuContext&);
-/// In bf16, where tiles_apply_on_device() (retrieval_tiles.h).
-KernelCase retrieval_tensor_forward_case(const RetrievalProblem&, const CpuContext&);
-KernelCase retrieval_tensor_backward_case(const RetrievalProblem&, const CpuContext&);
+KernelCase retrieval_forward_case_in(Precision, const RetrievalProblem&, const CpuContext&);
+KernelCase retrieval_backward_case_in(Precision, const RetrievalProblem&, const CpuContext&);
+/// On tensor cores, where tiles_apply_on_device() (retrieval_tiles.h).
+KernelCase retrieval_tensor_forward_case(TensorProducts, const RetrievalProblem&,
+                                         const CpuContext&);
+KernelCase retrieval_tensor_backward_case(TensorProducts, const RetrievalProblem&,
+                                          const CpuContext&);
 
 /// Problems of any size, for timing.
 std::vector<SizeParameter> retrieval_sizes();

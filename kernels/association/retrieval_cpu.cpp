@@ -44,6 +44,10 @@ Status check(const P& p) {
   if (p.variant < 0 || p.variant > 4) {
     return Status::invalid("retrieval: variants are 0 to 4");
   }
+  if (p.precision != Precision::f32) {
+    return Status::unsupported(
+        "retrieval: the CPU multiplies in f32; factors in tf32 are to be rounded before");
+  }
   return {};
 }
 

@@ -25,7 +25,9 @@ inline AttentionForward shape_of(const RetrievalForward& p) {
           p.D,
           p.Dv,
           p.visibility.causal,
-          p.dtype};
+          p.dtype,
+          0,
+          p.precision};
 }
 
 inline GatheredRule rule_of(const RetrievalForward& p) {
@@ -59,7 +61,9 @@ inline AttentionBackward shape_of(const RetrievalBackward& p) {
           p.D,
           p.Dv,
           p.visibility.causal,
-          p.dtype};
+          p.dtype,
+          0,
+          p.precision};
 }
 
 inline GatheredRule rule_of(const RetrievalBackward& p) {

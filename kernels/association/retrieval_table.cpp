@@ -351,7 +351,8 @@ std::vector<CaseBuffer> buffers(const Problem& p, Role out_role) {
 }
 
 RetrievalForward forward_call(const Problem& p, void* const* d, void* workspace,
-                              const Visibility& seen, DType dtype, int variant) {
+                              const Visibility& seen, DType dtype, int variant,
+                              Precision precision) {
   const AssociationProblem& s = p.shape;
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
@@ -371,11 +372,12 @@ RetrievalForward forward_call(const Problem& p, void* const* d, void* workspace,
           s.D,
           s.Dv,
           dtype,
-          variant};
+          variant,
+          precision};
 }
 
 RetrievalBackward backward_call(const Problem& p, void* const* d, const Visibility& seen,
-                                DType dtype, int variant) {
+                                DType dtype, int variant, Precision precision) {
   const AssociationProblem& s = p.shape;
   return {s.view(d[0], s.L, s.D),
           s.view(d[1], s.M, s.D),
@@ -400,7 +402,8 @@ RetrievalBackward backward_call(const Problem& p, void* const* d, const Visibili
           s.D,
           s.Dv,
           dtype,
-          variant};
+          variant,
+          precision};
 }
 
 // NaN in every key that no query may read, and in every value.
@@ -442,19 +445,20 @@ double visible_pairs(const Problem& p) {
   return pairs;
 }
 
-KernelCase forward_case(const Problem& p, const CpuContext& machine) {
+KernelCase forward_case_in(Precision precision, const Problem& p, const CpuContext& machine) {
   const AssociationProblem& s = p.shape;
   KernelCase result;
   result.name = s.name;
   result.buffers = buffers(p, Role::output);
   std::vector<void*> nowhere(result.buffers.size());
   result.buffers.push_back(workspace_bytes(
-      "workspace",
-      most_bytes_anywhere(
-          kLastVariant, machine, [&](DType dtype, int variant, const auto& context) {
-            return retrieval_forward_workspace(
-                forward_call(p, nowhere.data(), nullptr, p.visibility(), dtype, variant), context);
-          })));
+      "workspace", most_bytes_anywhere(
+                       kLastVariant, machine, [&](DType dtype, int variant, const auto& context) {
+                         return retrieval_forward_workspace(
+                             forward_call(p, nowhere.data(), nullptr, p.visibility(), dtype,
+                                          variant, precision),
+                             context);
+                       })));
   constexpr std::size_t kSeen = 9;
   add_visibility(p, result.buffers);
   result.prepare = [p](void* const* d, DType dtype, const CpuContext&) {
@@ -462,9 +466,9 @@ KernelCase forward_case(const Problem& p, const CpuContext& machine) {
     hide_keys(p, d, dtype);
     return Status{};
   };
-  const auto run = [p](void* const* d, DType dtype, int variant, const auto& context) {
-    return retrieval_forward(forward_call(p, d, d[8], visibility_in(p, d, kSeen), dtype, variant),
-                             context);
+  const auto run = [p, precision](void* const* d, DType dtype, int variant, const auto& context) {
+    return retrieval_forward(
+        forward_call(p, d, d[8], visibility_in(p, d, kSeen), dtype, variant, precision), context);
   };
   result.run = run;
   set_device_runs(result, run);
@@ -480,7 +484,7 @@ KernelCase forward_case(const Problem& p, const CpuContext& machine) {
   return result;
 }
 
-KernelCase backward_case(const Problem& p, const CpuContext& machine) {
+KernelCase backward_case_in(Precision precision, const Problem& p, const CpuContext& machine) {
   const AssociationProblem& s = p.shape;
   KernelCase result;
   result.name = s.name;
@@ -493,25 +497,29 @@ KernelCase backward_case(const Problem& p, const CpuContext& machine) {
                                                {"dalpha", Role::output, {s.H}}});
   std::vector<void*> nowhere(result.buffers.size() + 1);
   result.buffers.push_back(workspace_bytes(
-      "workspace", most_bytes_anywhere(
-                       kLastVariant, machine, [&](DType dtype, int variant, const auto& context) {
-                         return retrieval_backward_workspace(
-                             backward_call(p, nowhere.data(), p.visibility(), dtype, variant),
-                             context);
-                       })));
+      "workspace", most_bytes_anywhere(kLastVariant, machine,
+                                       [&](DType dtype, int variant, const auto& context) {
+                                         return retrieval_backward_workspace(
+                                             backward_call(p, nowhere.data(), p.visibility(), dtype,
+                                                           variant, precision),
+                                             context);
+                                       })));
   constexpr std::size_t kSeen = 15;
   add_visibility(p, result.buffers);
   result.prepare = [p](void* const* d, DType dtype, const CpuContext& context) {
     fill_visibility(p, d, kSeen);
     hide_keys(p, d, dtype);
     const Visibility seen = visibility_in(p, d, kSeen);
-    const RetrievalForward sizes = forward_call(p, d, nullptr, seen, dtype, 0);
-    std::vector<double> workspace(index(retrieval_forward_workspace(sizes, context) / 8 + 1));
-    return retrieval_forward(forward_call(p, d, workspace.data(), seen, dtype, 0), context);
+    const auto call = [&](void* workspace) {
+      return forward_call(p, d, workspace, seen, dtype, 0, Precision::f32);
+    };
+    std::vector<double> workspace(
+        index(retrieval_forward_workspace(call(nullptr), context) / 8 + 1));
+    return retrieval_forward(call(workspace.data()), context);
   };
-  const auto run = [p](void* const* d, DType dtype, int variant, const auto& context) {
-    return retrieval_backward(backward_call(p, d, visibility_in(p, d, kSeen), dtype, variant),
-                              context);
+  const auto run = [p, precision](void* const* d, DType dtype, int variant, const auto& context) {
+    return retrieval_backward(
+        backward_call(p, d, visibility_in(p, d, kSeen), dtype, variant, precision), context);
   };
   result.run = run;
   set_device_runs(result, run);
@@ -524,6 +532,14 @@ KernelCase backward_case(const Problem& p, const CpuContext& machine) {
                  s.elements(s.L, 2 * s.D + 2 * s.Dv) + s.elements(s.M, 2 * s.D + 2 * s.Dv) + 1,
                  p.separation == Separation::softmax ? steps * pairs : 0};
   return result;
+}
+
+KernelCase forward_case(const Problem& p, const CpuContext& machine) {
+  return forward_case_in(Precision::f32, p, machine);
+}
+
+KernelCase backward_case(const Problem& p, const CpuContext& machine) {
+  return backward_case_in(Precision::f32, p, machine);
 }
 
 std::vector<KernelCase> cases(KernelCase (*make)(const Problem&, const CpuContext&),
@@ -625,6 +641,16 @@ KernelCase retrieval_forward_case(const RetrievalProblem& p, const CpuContext& c
 
 KernelCase retrieval_backward_case(const RetrievalProblem& p, const CpuContext& context) {
   return backward_case(p, context);
+}
+
+KernelCase retrieval_forward_case_in(Precision precision, const RetrievalProblem& p,
+                                     const CpuContext& context) {
+  return forward_case_in(precision, p, context);
+}
+
+KernelCase retrieval_backward_case_in(Precision precision, const RetrievalProblem& p,
+                                      const CpuContext& context) {
+  return backward_case_in(precision, p, context);
 }
 
 }  // namespace basin::kernels

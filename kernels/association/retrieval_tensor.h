@@ -1,21 +1,60 @@
-// Variant 3 of retrieval on a GPU in bf16: the loops of tensor_attention_*.cuh over gathered keys.
+// Variant 3 of retrieval on a GPU by tensor cores: the loops of tensor_attention_*.cuh over
+// gathered keys.
 #pragma once
+
+#include <algorithm>
 
 #include "kernels/association/retrieval.h"
 
 namespace basin::kernels {
 
-/// Where tiles_apply_on_device(), for q, k, v, out, dout, dq, dk and dv in bf16; the rest is f32.
-/// Rounded are weights and slopes where they meet what they are multiplied with, and results.
+/// The widest heads for which kernels that split their factors are compiled: each width takes the
+/// compiler 10 s, and wider heads leave a multiprocessor of 8.0 a single block of four warps.
+inline constexpr std::int64_t kWidestSplit = 128;
+
+/// Whether retrieval_tiles_*() call the functions below. P is their argument.
+template <class P>
+bool retrieves_on_tensor_cores(const P& p) {
+  const bool splits = p.variant == 4 && std::max(p.D, p.Dv) <= kWidestSplit;
+  return p.dtype == DType::bf16 ||
+         (p.dtype == DType::f32 && (p.precision == Precision::tf32 || splits));
+}
+
+/// Calls function.operator()<kWidth>() for a head at most kWidestSplit wide.
+template <class P, class F>
+Status dispatch_split_width(const P& p, F&& function) {
+  return std::max(p.D, p.Dv) <= 64 ? function.template operator()<64>()
+                                   : function.template operator()<kWidestSplit>();
+}
+
+/// Where tiles_apply_on_device(). q, k, v and out in bf16, the rest in f32; rounded are weights
+/// where they meet the values, and results. All in f32, in tf32: q, k, v and weights are rounded as
+/// they are multiplied. All in f32, in f32: each of them is taken in two parts of tf32
+/// (tensor_tf32.cuh). There are queries.
 std::int64_t retrieval_tensor_forward_workspace(const RetrievalForward&, const SimtContext&);
 std::int64_t retrieval_tensor_forward_workspace(const RetrievalForward&, const CudaContext&);
 Status retrieval_tensor_forward(const RetrievalForward&, const SimtContext&);
 Status retrieval_tensor_forward(const RetrievalForward&, const CudaContext&);
 
-/// But for dalpha.
+/// Likewise, but for dalpha. In bf16 dout, dq, dk and dv are bf16, too. Slopes are rounded as
+/// weights are.
 std::int64_t retrieval_tensor_backward_workspace(const RetrievalBackward&, const SimtContext&);
 std::int64_t retrieval_tensor_backward_workspace(const RetrievalBackward&, const CudaContext&);
 Status retrieval_tensor_backward(const RetrievalBackward&, const SimtContext&);
 Status retrieval_tensor_backward(const RetrievalBackward&, const CudaContext&);
+
+/// Their parts for f32. The tiles of both are the same, and so is what they leave in between.
+std::int64_t retrieval_tf32_forward_workspace(const RetrievalForward&, const SimtContext&);
+std::int64_t retrieval_tf32_forward_workspace(const RetrievalForward&, const CudaContext&);
+Status retrieval_tf32_forward(const RetrievalForward&, const SimtContext&);
+Status retrieval_tf32_forward(const RetrievalForward&, const CudaContext&);
+Status retrieval_split_forward(const RetrievalForward&, const SimtContext&);
+Status retrieval_split_forward(const RetrievalForward&, const CudaContext&);
+std::int64_t retrieval_tf32_backward_workspace(const RetrievalBackward&, const SimtContext&);
+std::int64_t retrieval_tf32_backward_workspace(const RetrievalBackward&, const CudaContext&);
+Status retrieval_tf32_backward(const RetrievalBackward&, const SimtContext&);
+Status retrieval_tf32_backward(const RetrievalBackward&, const CudaContext&);
+Status retrieval_split_backward(const RetrievalBackward&, const SimtContext&);
+Status retrieval_split_backward(const RetrievalBackward&, const CudaContext&);
 
 }  // namespace basin::kernels

@@ -5,11 +5,19 @@
 
 namespace basin::kernels {
 
-std::int64_t retrieval_tensor_backward_workspace(const RetrievalBackward& p, const DeviceContext&) {
+std::int64_t retrieval_tensor_backward_workspace(const RetrievalBackward& p,
+                                                 const DeviceContext& context) {
+  if (p.dtype == DType::f32) {
+    return retrieval_tf32_backward_workspace(p, context);
+  }
   return tensor_backward_bytes<Bf16Arithmetic>(shape_of(p), rule_of(p));
 }
 
 Status retrieval_tensor_backward(const RetrievalBackward& p, const DeviceContext& context) {
+  if (p.dtype == DType::f32) {
+    return p.precision == Precision::tf32 ? retrieval_tf32_backward(p, context)
+                                          : retrieval_split_backward(p, context);
+  }
   constexpr BackwardNames kNames = {
       "retrieval_tensor_delta",        "retrieval_tensor_backward_queries",
       "retrieval_tensor_backward_sum", "retrieval_tensor_backward_keys",

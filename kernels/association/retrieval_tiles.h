@@ -4,6 +4,7 @@
 // products with a running maximum, as in flash_attention.h; pairs that are hidden inside of a block
 // get a weight of 0. On a GPU softmax alone, by the loops of softmax_attention_*.cuh
 // (gathered_walk.cuh); pairs that are hidden inside of a tile are left out of the products there.
+// What tensor cores multiply goes on to retrieval_tensor.h.
 #pragma once
 
 #include <algorithm>

@@ -22,7 +22,7 @@ BASIN_KERNEL void retrieval_no_dalpha_kernel(T* dalpha, std::int64_t H) {
 
 std::int64_t retrieval_tiles_backward_workspace(const RetrievalBackward& p,
                                                 const DeviceContext& context) {
-  if (p.dtype == DType::bf16) {
+  if (retrieves_on_tensor_cores(p)) {
     return retrieval_tensor_backward_workspace(p, context);
   }
   return attention_backward_bytes(shape_of(p), rule_of(p));
@@ -32,18 +32,18 @@ Status retrieval_tiles_backward(const RetrievalBackward& p, const DeviceContext&
   if (p.H == 0) {
     return {};
   }
-  const bool halves = p.dtype == DType::bf16;
-  const Status status = halves ? retrieval_tensor_backward(p, context)
-                               : launch_attention_backward(
-                                     {"retrieval_tiles_delta", "retrieval_tiles_backward_queries",
-                                      "retrieval_tiles_backward_sum",
-                                      "retrieval_tiles_backward_keys", "retrieval_tiles_dbeta"},
-                                     shape_of(p), rule_of(p), context);
+  const Status status =
+      retrieves_on_tensor_cores(p)
+          ? retrieval_tensor_backward(p, context)
+          : launch_attention_backward({"retrieval_tiles_delta", "retrieval_tiles_backward_queries",
+                                       "retrieval_tiles_backward_sum",
+                                       "retrieval_tiles_backward_keys", "retrieval_tiles_dbeta"},
+                                      shape_of(p), rule_of(p), context);
   if (!status.ok() || p.dalpha == nullptr) {
     return status;
   }
   constexpr unsigned kThreads = 256;
-  return dispatch_floating(halves ? DType::f32 : p.dtype, [&]<class T>(T) {
+  return dispatch_floating(p.dtype == DType::bf16 ? DType::f32 : p.dtype, [&]<class T>(T) {
     return launch({"retrieval_tiles_no_dalpha",
                    {static_cast<unsigned>(pieces_of(p.H, kThreads)), 1, 1},
                    {kThreads, 1, 1}},

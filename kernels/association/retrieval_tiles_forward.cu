@@ -8,7 +8,7 @@ namespace basin::kernels {
 
 std::int64_t retrieval_tiles_forward_workspace(const RetrievalForward& p,
                                                const DeviceContext& context) {
-  if (p.dtype == DType::bf16) {
+  if (retrieves_on_tensor_cores(p)) {
     return retrieval_tensor_forward_workspace(p, context);
   }
   return attention_forward_bytes(shape_of(p), rule_of(p));
@@ -18,7 +18,7 @@ Status retrieval_tiles_forward(const RetrievalForward& p, const DeviceContext& c
   if (p.B == 0 || p.H == 0 || p.visibility.L == 0) {
     return {};
   }
-  if (p.dtype == DType::bf16) {
+  if (retrieves_on_tensor_cores(p)) {
     return retrieval_tensor_forward(p, context);
   }
   return launch_attention_forward("retrieval_tiles_forward", "retrieval_tiles_combine", shape_of(p),

@@ -13,18 +13,22 @@ namespace basin::kernels {
 namespace {
 
 // The keys' side has two results in registers. At width 256 they do not fit: a block then computes
-// half of their columns, and another the other half with the same scores.
-template <class Arithmetic, int kWidth, Side kSide>
+// half of their columns, and another the other half with the same scores. Nor do, in f32, the list
+// of a walk that gathers and two places for columns into the 163 KiB of a block on 8.0: there is
+// one then, and a tile is fetched when the one before has been used.
+template <class Arithmetic, int kWidth, Side kSide, class Rule>
 struct TensorBackwardTile {
   using Number = typename Arithmetic::Number;
   static constexpr int kParts = kSide == Side::keys && kWidth > 128 ? 2 : 1;
   static constexpr int kOut = kWidth / kParts;
   static constexpr int kColumns = Arithmetic::template kColumns<kWidth>;
+  static constexpr int kPlaces = Rule::kGathers && sizeof(Number) == 4 && kWidth > 128 ? 1 : 2;
   static constexpr int kRow = kRowOf<Number, kWidth>;
-  // Two matrices of rows, and two places for two matrices of columns and what the keys' side has to
+  // Two matrices of rows, and the places for two matrices of columns and what the keys' side has to
   // know of each of its queries.
   static constexpr std::size_t kBytes =
-      sizeof(Number) * (2 * kTensorRows + 4 * kColumns) * kRow + sizeof(float) * 4 * kColumns;
+      sizeof(Number) * (2 * kTensorRows + 2 * kPlaces * kColumns) * kRow +
+      sizeof(float) * 2 * kPlaces * kColumns;
 };
 
 /// What the kernel below gets beside the problem, whose lse it reads as it is there.
@@ -64,17 +68,18 @@ BASIN_DEVICE inline double sum_over_warps(double value, double* memory) {
 template <class Arithmetic, int kWidth, Side kSide, class Rule>
 BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, Rule rule, TensorGradients to) {
   using Number = typename Arithmetic::Number;
-  using Tile = TensorBackwardTile<Arithmetic, kWidth, kSide>;
+  using Tile = TensorBackwardTile<Arithmetic, kWidth, kSide, Rule>;
   using Walk = typename Rule::template Walk<kSide, kTensorRows, Tile::kColumns, true>;
   constexpr bool of_keys = kSide == Side::keys;
   constexpr int kColumns = Tile::kColumns;
+  constexpr int kPlaces = Tile::kPlaces;
   constexpr int kRow = Tile::kRow;
   constexpr int kOut = Tile::kOut;
   using Sight = LaneSight<kColumns>;
   Number* const row_scores = dynamic_shared<Number>();         // q or k: what scores are made of
   Number* const row_values = row_scores + kTensorRows * kRow;  // dout or v
   Number* const columns = row_values + kTensorRows * kRow;
-  float* const statistics = reinterpret_cast<float*>(columns + 4 * kColumns * kRow);
+  float* const statistics = reinterpret_cast<float*>(columns + 2 * kPlaces * kColumns * kRow);
 
   const std::int64_t shares = of_keys ? Tile::kParts : to.split.parts;
   const std::int64_t part = blockIdx.x % shares;
@@ -86,7 +91,7 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, Rule rule, TensorG
   const std::int64_t tile = block % to.tiles;
   const std::int64_t first = of_keys ? tile * rule.keys_of_block(kTensorRows)
                                      : (to.tiles - 1 - tile) * kTensorRows;  // long ones first
-  Walk walk(rule, p, b, h, first, statistics + 4 * kColumns);
+  Walk walk(rule, p, b, h, first, statistics + 2 * kPlaces * kColumns);
   if constexpr (!of_keys) {
     if (to.split.parts > 1) {
       walk.limit_columns(part * to.split.keys, (part + 1) * to.split.keys);
@@ -161,12 +166,19 @@ BASIN_KERNEL void tensor_gradient_kernel(AttentionBackward p, Rule rule, TensorG
       walk.template load_rows<kWidth>(row_values,
                                       static_cast<const Number*>(dout.head<Number>(b, h)),
                                       dout.row_stride, Dv, to.wide);
-      load_columns(0);
+      if constexpr (kPlaces == 2) {
+        load_columns(0);
+      }
     }
-    for (int place = 0; more; place = 1 - place) {
-      more = walk.advance();
-      load_columns(1 - place);
-      copy_async_wait<1>();
+    for (int place = 0; more; place = (place + 1) % kPlaces) {
+      if constexpr (kPlaces == 2) {
+        more = walk.advance();
+        load_columns(1 - place);
+      } else {
+        load_columns(place);
+        more = walk.advance();
+      }
+      copy_async_wait<kPlaces - 1>();
       __syncthreads();
       float weights[kColumns / 8][4] = {};
       Arithmetic::template inner_products<kColumns, kWidth>(row_scores + warp_row * kRow,

@@ -76,7 +76,7 @@ BASIN_KERNEL void attention_lse_kernel(AttentionBackward p, Rule rule, float* ls
 /// are such, lse, dq in parts, dk and dv as sums.
 template <class Arithmetic, int kWidth, class Rule>
 struct TensorBackwardPlace {
-  using Tile = TensorBackwardTile<Arithmetic, kWidth, Side::queries>;
+  using Tile = TensorBackwardTile<Arithmetic, kWidth, Side::queries, Rule>;
   std::int64_t tiles;  ///< of queries, in each head
   KeySplit split;
   double* dbeta;
@@ -121,7 +121,7 @@ std::int64_t tensor_backward_bytes(const AttentionBackward& p, const Rule& rule)
 template <class Arithmetic, int kWidth, Side kSide, class Rule>
 Status launch_tensor_gradient(const char* name, const AttentionBackward& p, const Rule& rule,
                               const DeviceContext& context, TensorGradients to) {
-  using Tile = TensorBackwardTile<Arithmetic, kWidth, kSide>;
+  using Tile = TensorBackwardTile<Arithmetic, kWidth, kSide, Rule>;
   using Walk = typename Rule::template Walk<kSide, kTensorRows, Tile::kColumns, true>;
   constexpr bool of_keys = kSide == Side::keys;
   to.tiles =

@@ -1,25 +1,22 @@
 // Attention on tensor cores in the kernel table: the cases of attention_forward and
 // attention_backward in bf16 and in tf32, judged by what a plain program for that format would be
 // off by; and those in f32 made of products in tf32, judged as f32 is.
-#include <algorithm>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "kernels/association/association_case.h"
-#include "kernels/association/naive_attention.h"
 #include "kernels/association/softmax_attention.h"
+#include "kernels/association/tensor_case.h"
 #include "kernels/table/kernel_table.h"
-#include "kernels/table/reference.h"
 
 namespace basin::kernels {
 
 namespace {
 
 using Problem = AssociationProblem;
+using Products = TensorProducts;
 
-// How the cases of an entry multiply.
-enum class Products : std::uint8_t { bf16, tf32, split };
+constexpr int kSplitVariant = 3;  // of attention on a GPU
 
 // Widths around those that the kernel is compiled for.
 std::vector<Problem> problems(Products products) {
@@ -45,13 +42,6 @@ std::vector<Problem> problems(Products products) {
   return all;
 }
 
-// What is stored in f32 whatever the format of the rest.
-void keep_in_f32(KernelCase& problem) {
-  for (CaseBuffer& buffer : problem.buffers) {
-    buffer.at_least_f32 = buffer.name == "beta" || buffer.name == "lse" || buffer.name == "dbeta";
-  }
-}
-
 void naive(const Problem& s, const NaiveFormat& format, void* const* d, bool forward) {
   const auto sees = [&](std::int64_t b, std::int64_t, std::int64_t i, std::int64_t j) {
     return s.sees(b, i, j);
@@ -72,62 +62,19 @@ void naive(const Problem& s, const NaiveFormat& format, void* const* d, bool for
   forward ? program.forward() : program.backward();
 }
 
-// The numbers of an array, if there is one of that name, as they are multiplied.
-void round_array(const NaiveFormat& format, const KernelCase& problem, void* const* d,
-                 const std::string& name) {
-  for (std::size_t at = 0; at < problem.buffers.size(); ++at) {
-    if (problem.buffers[at].name == name) {
-      std::int64_t count = 1;
-      for (const std::int64_t extent : problem.buffers[at].extents) {
-        count *= extent;
-      }
-      std::transform(doubles(d[at]), doubles(d[at]) + count, doubles(d[at]), format.multiplied);
-    }
-  }
-}
-
-// The same case on tensor cores.
-void put_on_tensor_cores(KernelCase& result, const Problem& s, Products products, bool forward) {
-  result.dtypes = {products == Products::bf16 ? DType::bf16 : DType::f32};
-  result.run = {};
-  result.cost.tensor_cores = true;
-  if (products == Products::bf16) {
-    keep_in_f32(result);
-  } else {
-    // Each is one variant of the kernel, and all that its entry has.
-    const int number = products == Products::split ? 3 : 0;
-    const auto only = [number](const auto& run) {
-      return [run, number](void* const* d, DType dtype, int, const auto& where) {
-        return run(d, dtype, number, where);
-      };
-    };
-    result.run_simt = only(result.run_simt);
-    result.run_cuda = result.run_cuda ? only(result.run_cuda) : result.run_cuda;
-  }
-  if (products != Products::split) {
-    const NaiveFormat& format = products == Products::bf16 ? kNaiveBf16 : kNaiveTf32;
-    result.naive = [s, &format, forward, problem = result](void* const* d) {
-      for (const char* factor : {"q", "k", "v", "dout"}) {
-        round_array(format, problem, d, factor);
-      }
-      naive(s, format, d, forward);
-    };
-  }
-}
-
-Precision precision_of(Products products) {
-  return products == Products::tf32 ? Precision::tf32 : Precision::f32;
+auto naive_pass(const Problem& s, bool forward) {
+  return [s, forward](const NaiveFormat& format, void* const* d) { naive(s, format, d, forward); };
 }
 
 KernelCase forward_case(const Problem& s, Products products, const CpuContext& context) {
   KernelCase result = attention_forward_case_in(precision_of(products), s, context);
-  put_on_tensor_cores(result, s, products, true);
+  put_on_tensor_cores(result, products, kSplitVariant, naive_pass(s, true));
   return result;
 }
 
 KernelCase backward_case(const Problem& s, Products products, const CpuContext& context) {
   KernelCase result = attention_backward_case_in(precision_of(products), s, context);
-  put_on_tensor_cores(result, s, products, false);
+  put_on_tensor_cores(result, products, kSplitVariant, naive_pass(s, false));
   // out and lse as the same kernels leave them.
   const KernelCase before = forward_case(s, products, context);
   const bool padded = !s.key_lengths.empty();

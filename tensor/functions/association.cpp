@@ -18,12 +18,6 @@ using association::Prepared;
 
 namespace {
 
-// What the kernel is told: arrays in bf16 say it themselves, and the CPU gets rounded ones.
-Precision kernel_precision(const Prepared& in, Precision precision) {
-  const bool rounds = precision == Precision::tf32 && in.q.device() != Device::cpu;
-  return rounds ? Precision::tf32 : Precision::f32;
-}
-
 // The part of a backward call that both mechanisms share: dout in layout, gradients allocated.
 template <class Params>
 AttentionGradients prepare_backward(Params& p, const Prepared& in, const Tensor& out,
@@ -49,7 +43,7 @@ AttentionResult attention(const AssociationInputs& inputs, Precision precision) 
                          Tensor::empty({in.B, in.H, in.L}, in.per_head_dtype(), in.q.device())};
   kernels::AttentionForward p{};
   in.fill_in(p, inputs.causal);
-  p.precision = kernel_precision(in, precision);
+  p.precision = in.kernel_precision(precision);
   p.out = output(result.out);
   p.beta = in.beta.raw();
   p.lse = result.statistics.mutable_raw();
@@ -71,7 +65,7 @@ AttentionGradients attention_backward(const AssociationInputs& inputs,
   association::check_same_heads("attention_backward", true, in.q, dout);
   kernels::AttentionBackward p{};
   in.fill_in(p, inputs.causal);
-  p.precision = kernel_precision(in, precision);
+  p.precision = in.kernel_precision(precision);
   const Tensor gradient = head_layout(dout);
   AttentionGradients result = prepare_backward(p, in, forward.out, gradient);
   result.dbeta = Tensor::empty({in.H}, in.per_head_dtype(), in.q.device());

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/association/heads.h"
+#include "kernels/common/precision.h"
 #include "tensor/check.h"
 #include "tensor/tensor.h"
 
@@ -107,6 +108,12 @@ struct Prepared {
 
   const std::int64_t* lengths() const {
     return key_lengths.defined() ? key_lengths.kernel_data<std::int64_t>() : nullptr;
+  }
+
+  /// What a kernel is told: arrays in bf16 say it themselves, and the CPU gets rounded ones.
+  Precision kernel_precision(Precision precision) const {
+    const bool rounds = precision == Precision::tf32 && q.device() != Device::cpu;
+    return rounds ? Precision::tf32 : Precision::f32;
   }
 
   static DType of_heads(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }

@@ -15,19 +15,20 @@ using association::input;
 using association::output;
 using association::PreparedRetrieval;
 
-bool retrieval_multiplies_in_bf16(const AssociationOptions& options, std::int64_t width) {
+bool retrieval_rounds_factors(const AssociationOptions& options, std::int64_t width) {
   constexpr std::int64_t kWidest = 256;
   return options.separation == Separation::softmax && options.update_steps == 1 &&
          options.top_k == 0 && options.top_fraction == 0 && width <= kWidest;
 }
 
-RetrievalResult retrieval(const RetrievalInputs& inputs) {
+RetrievalResult retrieval(const RetrievalInputs& inputs, Precision precision) {
   const PreparedRetrieval in(inputs, inputs.v, "retrieval", true);
   RetrievalResult result{empty_heads(in.B, in.H, in.L, in.Dv, in.q),
                          Tensor::empty({in.B, in.H, in.L, 3}, in.per_head_dtype(), in.q.device()),
                          Tensor::empty({in.B, in.H, in.L}, DType::i64, in.q.device())};
   kernels::RetrievalForward p{};
   in.fill_in_all(p);
+  p.precision = in.kernel_precision(precision);
   p.out = output(result.out);
   p.statistics = result.statistics.mutable_raw();
   p.steps = static_cast<std::int64_t*>(result.steps.mutable_raw());
@@ -42,11 +43,12 @@ RetrievalResult retrieval(const RetrievalInputs& inputs) {
 }
 
 RetrievalGradients retrieval_backward(const RetrievalInputs& inputs, const RetrievalResult& forward,
-                                      const Tensor& dout) {
+                                      const Tensor& dout, Precision precision) {
   const PreparedRetrieval in(inputs, inputs.v, "retrieval_backward", true);
   association::check_same_heads("retrieval_backward", true, in.q, dout);
   kernels::RetrievalBackward p{};
   in.fill_in_all(p);
+  p.precision = in.kernel_precision(precision);
   const Tensor gradient = head_layout(dout);
   RetrievalGradients result;
   result.dq = empty_heads(in.B, in.H, in.L, in.D, in.q);

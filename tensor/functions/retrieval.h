@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/association/options.h"
+#include "kernels/common/precision.h"
 #include "tensor/tensor.h"
 
 namespace basin {
@@ -36,14 +37,15 @@ struct RetrievalGradients {
   Tensor dalpha;  ///< (H); entmax only
 };
 
-/// Whether there is a kernel for q, k, v and dout in bf16, on the executor and on a GPU; `width`:
-/// the larger one of D and Dv. out, dq, dk and dv are bf16 then, and the rest is f32.
-bool retrieval_multiplies_in_bf16(const AssociationOptions& options, std::int64_t width);
+/// Whether tensor cores multiply in this retrieval, on the executor and on a GPU, so that there are
+/// kernels for tf32 and bf16; `width`: the larger one of D and Dv.
+bool retrieval_rounds_factors(const AssociationOptions& options, std::int64_t width);
 
-/// Throw Error for shapes, dtypes or options that do not fit.
-RetrievalResult retrieval(const RetrievalInputs&);
+/// Where that is so, q, k, v and dout may be bf16, or `precision` tf32, as in attention(). Throw
+/// Error for shapes, dtypes, options or a precision that do not fit.
+RetrievalResult retrieval(const RetrievalInputs&, Precision precision = Precision::f32);
 RetrievalGradients retrieval_backward(const RetrievalInputs&, const RetrievalResult&,
-                                      const Tensor& dout);
+                                      const Tensor& dout, Precision precision = Precision::f32);
 
 /// RetrievalResult::steps by head: the most that a query took, and the mean over all queries.
 struct StepReport {

@@ -1,7 +1,7 @@
 // Retrieval by tiles of gathered keys, as it is written for CUDA: softmax under every visibility
 // and their combinations, forward and backward, against the definition; what hidden keys and
-// queries may not reach; that tiles without a visible pair are not even loaded. In bf16 the same on
-// tensor cores.
+// queries may not reach; that tiles without a visible pair are not even loaded. In bf16 and tf32
+// the same on tensor cores, and in f32 there by three products of tf32.
 #include "kernels/association/retrieval_tiles.h"
 
 #include <algorithm>
@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/association/retrieval_case.h"
 #include "kernels/table/case_arrays.h"
 #include "tests/kernels/support.h"
+#include "tests/simt/retrieval_formats.h"
 #include "tests/simt/support.h"
 
 namespace basin::kernels {
@@ -26,6 +26,7 @@ enum Buffer : std::size_t {
   kQ = 0,
   kK = 1,
   kV = 2,
+  kBeta = 3,
   kOut = 5,
   kStatistics = 6,
   kDout = 8,
@@ -34,168 +35,12 @@ enum Buffer : std::size_t {
   kDv = 11
 };
 
-constexpr DType kFormats[] = {DType::f32, DType::f64, DType::bf16};
-
-KernelCase forward_in(DType dtype, const RetrievalProblem& p, const CpuContext& cpu) {
-  return dtype == DType::bf16 ? retrieval_tensor_forward_case(p, cpu)
-                              : retrieval_forward_case(p, cpu);
-}
-KernelCase backward_in(DType dtype, const RetrievalProblem& p, const CpuContext& cpu) {
-  return dtype == DType::bf16 ? retrieval_tensor_backward_case(p, cpu)
-                              : retrieval_backward_case(p, cpu);
-}
-
-struct Named {
-  std::string name;
-  void (*change)(RetrievalProblem&);
-};
-
-// What hides keys beside causality and padding.
-const std::vector<Named>& visibilities() {
-  static const std::vector<Named> all = {
-      {"all", [](RetrievalProblem&) {}},
-      {"window", [](RetrievalProblem& p) { p.seen.radius = 9; }},
-      {"window_of_one", [](RetrievalProblem& p) { p.seen.radius = 0; }},
-      {"window_global",
-       [](RetrievalProblem& p) {
-         p.seen.radius = 6;
-         p.seen.global_tokens = 70;
-       }},
-      {"window_dilated_global",
-       [](RetrievalProblem& p) {
-         p.seen.radius = 5;
-         p.seen.dilation = 3;
-         p.seen.global_tokens = 4;
-       }},
-      {"random_elements",
-       [](RetrievalProblem& p) {
-         p.seen.random_key = 3;
-         p.seen.keep_below = keep_bound(0.3);
-       }},
-      {"random_tiles",
-       [](RetrievalProblem& p) {
-         p.seen.random_key = 4;
-         p.seen.keep_below = keep_bound(0.15);
-         p.seen.query_shift = 6;
-       }},
-      {"random_tiles_of_pairs",  // 128 queries share draws for four keys
-       [](RetrievalProblem& p) {
-         p.seen.random_key = 5;
-         p.seen.keep_below = keep_bound(0.4);
-         p.seen.query_shift = 7;
-         p.seen.key_shift = 2;
-       }},
-      {"random_tiles_mostly_kept",
-       [](RetrievalProblem& p) {
-         p.seen.random_key = 6;
-         p.seen.keep_below = keep_bound(0.9);
-         p.seen.query_shift = 6;
-       }},
-      {"random_blocks",
-       [](RetrievalProblem& p) {
-         p.seen.random_key = 7;
-         p.seen.keep_below = keep_bound(0.4);
-         p.seen.query_shift = 6;
-         p.seen.key_shift = 6;
-       }},
-      {"random_small_blocks",
-       [](RetrievalProblem& p) {
-         p.seen.random_key = 8;
-         p.seen.keep_below = keep_bound(0.4);
-         p.seen.query_shift = 2;
-         p.seen.key_shift = 1;
-       }},
-      {"random_keeps_nothing",
-       [](RetrievalProblem& p) {
-         p.seen.random_key = 9;
-         p.seen.keep_below = 0;
-         p.seen.query_shift = 6;
-       }},
-      {"mask",
-       [](RetrievalProblem& p) {
-         p.mask_heads = p.shape.H;
-         const std::int64_t L = p.shape.L;
-         const std::int64_t M = p.shape.M;
-         for (std::int64_t n = 0; n < p.shape.H * L * M; ++n) {
-           const std::int64_t i = n / M % L;
-           const std::int64_t j = n % M;
-           // Every eleventh query sees nothing; no query sees keys 64 ... 95.
-           const bool hidden = i % 11 == 3 || (j >= 64 && j < 96);
-           p.mask.push_back(!hidden && (n * n + n / 7) % 3 != 0 ? 1 : 0);
-         }
-       }},
-      {"window_random_tiles_mask",
-       [](RetrievalProblem& p) {
-         p.seen.radius = 40;
-         p.seen.global_tokens = 3;
-         p.seen.random_key = 10;
-         p.seen.keep_below = keep_bound(0.5);
-         p.seen.query_shift = 6;
-         for (std::int64_t n = 0; n < p.shape.L * p.shape.M; ++n) {
-           p.mask.push_back(n % 5 == 0 ? 0 : 1);
-         }
-       }},
-      {"window_random_elements_mask",
-       [](RetrievalProblem& p) {
-         p.seen.radius = 20;
-         p.seen.dilation = 2;
-         p.seen.random_key = 11;
-         p.seen.keep_below = keep_bound(0.6);
-         for (std::int64_t n = 0; n < p.shape.L * p.shape.M; ++n) {
-           p.mask.push_back(n % 7 == 0 ? 0 : 1);
-         }
-       }},
-  };
-  return all;
-}
-
-// The visibility with and without causality and padding, more keys than queries and fewer, weights
-// dropped and weights of all keys.
-std::vector<RetrievalProblem> problems_of(const Named& visibility) {
-  std::vector<RetrievalProblem> all;
-  const auto add = [&](const std::string& name, std::int64_t L, std::int64_t M, auto&& change) {
-    RetrievalProblem p{
-        .shape = {
-            .name = visibility.name + name, .B = 1, .H = 2, .L = L, .M = M, .D = 20, .Dv = 12}};
-    change(p);
-    visibility.change(p);
-    all.push_back(std::move(p));
-  };
-  const auto pad = [](RetrievalProblem& p, std::int64_t first, std::int64_t second) {
-    p.shape.B = 2;
-    p.shape.H = 1;
-    p.shape.key_lengths = {first, second};
-  };
-  add("", 70, 150, [](RetrievalProblem&) {});
-  add("", 150, 70, [](RetrievalProblem&) {});
-  add("_causal", 70, 150, [](RetrievalProblem& p) { p.shape.causal = true; });
-  add("_causal_blind", 150, 70, [](RetrievalProblem& p) { p.shape.causal = true; });
-  add("_padded", 70, 150, [&](RetrievalProblem& p) { pad(p, 150, 33); });
-  add("_causal_padded", 130, 130, [&](RetrievalProblem& p) {
-    p.shape.causal = true;
-    pad(p, 97, 0);
-  });
-  add("_normalise_all", 70, 150, [](RetrievalProblem& p) { p.normalise_all = true; });
-  add("_normalise_all_causal_padded", 130, 130, [&](RetrievalProblem& p) {
-    p.shape.causal = true;
-    p.normalise_all = true;
-    pad(p, 97, 0);
-  });
-  add("_dropout_causal", 130, 130, [](RetrievalProblem& p) {
-    p.shape.causal = true;
-    p.dropout = {0.3, 17};
-  });
-  add("_dropout_normalise_all", 70, 150, [](RetrievalProblem& p) {
-    p.normalise_all = true;
-    p.dropout = {0.3, 18};
-  });
-  return all;
-}
-
 // Runs the case with tiles in several orders of threads: the same bits, within `tolerance` of the
 // reference or of what a naive computation is off by.
-void check(const KernelCase& problem, DType dtype, double tolerance, const CpuContext& cpu) {
-  SCOPED_TRACE(problem.name + " " + name_of(dtype));
+void check(const KernelCase& problem, const Format& format, double tolerance,
+           const CpuContext& cpu) {
+  SCOPED_TRACE(problem.name + " " + format.name);
+  const DType dtype = format.dtype;
   const auto run = [&](const SimtContext& order) {
     CaseArrays arrays(problem, dtype, cpu);
     EXPECT_TRUE(arrays.status().ok()) << arrays.status().message;
@@ -216,30 +61,37 @@ void check(const KernelCase& problem, DType dtype, double tolerance, const CpuCo
   }
 }
 
-// Tolerances are those of the table (retrieval_table.cpp).
-void check_passes(const RetrievalProblem& p, DType dtype, const CpuContext& cpu, bool backward) {
-  const bool half = dtype == DType::bf16;
-  const bool single = dtype == DType::f32;
-  check(forward_in(dtype, p, cpu), dtype, half ? kNaiveErrors : single ? 5e-6 : 1e-13, cpu);
+void check_passes(const RetrievalProblem& p, const Format& format, const CpuContext& cpu,
+                  bool backward) {
+  check(forward_in(format, p, cpu), format, format.forward, cpu);
   if (backward) {
-    check(backward_in(dtype, p, cpu), dtype, half ? kNaiveErrors : single ? 5e-5 : 1e-11, cpu);
+    check(backward_in(format, p, cpu), format, format.backward, cpu);
   }
 }
 
 void check_all(const RetrievalProblem& p, const CpuContext& cpu) {
-  for (const DType dtype : kFormats) {
-    check_passes(p, dtype, cpu, true);
+  for (const Format& format : kFormats) {
+    check_passes(p, format, cpu, true);
   }
 }
 
-// Other formats go through the walks of f32, so that some problems of each visibility are enough,
-// and each problem under some of them.
-bool is_run(DType dtype, std::size_t problem, const Named& visibility) {
-  std::size_t number = problem;
-  while (visibilities()[number - problem].name != visibility.name) {
+// Other formats go through the walks of f32, so that some problems are enough: in f64 and bf16 of
+// each visibility, in f32 on tensor cores a few, as products take the executor longer.
+bool is_run(const Format& format, std::size_t problem, const Named& visibility) {
+  std::size_t number = 0;
+  while (visibilities()[number].name != visibility.name) {
     ++number;
   }
-  return dtype == DType::f32 || number % 3 == (dtype == DType::f64 ? 1 : 0);
+  const std::size_t sum = problem + number;
+  if (!format.on_tensor_cores) {
+    return format.dtype == DType::f32 || sum % 3 == 1;
+  }
+  switch (*format.on_tensor_cores) {
+    case TensorProducts::bf16: return sum % 3 == 0;
+    case TensorProducts::tf32: return number % 3 == 0 && sum % 10 == 0;
+    case TensorProducts::split: return number % 6 == 1 && sum % 10 == 5;
+  }
+  return true;
 }
 
 class RetrievalTiles : public testing::TestWithParam<Named> {};
@@ -248,10 +100,10 @@ TEST_P(RetrievalTiles, AgreeWithTheDefinition) {
   const TestContext cpu(1);
   const std::vector<RetrievalProblem> problems = problems_of(GetParam());
   for (std::size_t n = 0; n < problems.size(); ++n) {
-    for (const DType dtype : kFormats) {
+    for (const Format& format : kFormats) {
       // f64 finds what is too small for f32.
-      if (dtype == DType::f64 || is_run(dtype, n, GetParam())) {
-        check_passes(problems[n], dtype, cpu, true);
+      if (format.dtype == DType::f64 || is_run(format, n, GetParam())) {
+        check_passes(problems[n], format, cpu, true);
       }
     }
   }
@@ -267,11 +119,12 @@ TEST_P(RetrievalTiles, WhatIsHiddenReachesNothing) {
     const Visibility seen = p.visibility();
     const std::int64_t bad_key = s.M / 3;
     const std::int64_t bad_query = s.L / 2;
-    for (const DType dtype : kFormats) {
-      if (!is_run(dtype, n, GetParam())) {
+    for (const Format& format : kFormats) {
+      if (!is_run(format, n, GetParam())) {
         continue;
       }
-      SCOPED_TRACE(s.name + " " + name_of(dtype));
+      SCOPED_TRACE(s.name + " " + format.name);
+      const DType dtype = format.dtype;
       const auto run = [&](const KernelCase& problem, auto&& change) {
         CaseArrays arrays(problem, dtype, cpu);
         change(arrays.data());
@@ -311,11 +164,11 @@ TEST_P(RetrievalTiles, WhatIsHiddenReachesNothing) {
           set_row(s, data[kV], dtype, s.M, s.Dv, b, bad_key, kNaN);
         }
       };
-      const KernelCase forward = forward_in(dtype, p, cpu);
+      const KernelCase forward = forward_in(format, p, cpu);
       const CaseArrays out = run(forward, nothing);
       expect_unchanged(run(forward, break_key), out, kOut, s.L, s.Dv, sees_bad_key);
 
-      const KernelCase backward = backward_in(dtype, p, cpu);
+      const KernelCase backward = backward_in(format, p, cpu);
       const CaseArrays gradients = run(backward, nothing);
       expect_unchanged(run(backward, break_key), gradients, kDq, s.L, s.D, sees_bad_key);
       const CaseArrays broken = run(backward, [&](void* const* data) {
@@ -355,9 +208,12 @@ TEST(RetrievalTilesOnSimt, HeadsOfEveryWidth) {
         p.seen.radius = 25;
         p.shape.causal = true;
       }
-      for (const DType dtype : kFormats) {
-        if (dtype != DType::bf16 || width % 32 == 1 || width == 256) {
-          check_passes(p, dtype, cpu, true);
+      for (const Format& format : kFormats) {
+        // The kernels of tensor cores have no width 32; those of f32 are compiled for the widths
+        // of the table.
+        const bool runs = !is_f32_on_tensor_cores(format) && (width % 32 == 1 || width == 256);
+        if (!format.on_tensor_cores || runs) {
+          check_passes(p, format, cpu, true);
         }
       }
     }
@@ -499,10 +355,11 @@ TEST(RetrievalTilesOnSimt, WhatNoQuerySeesIsNotLoaded) {
        1 + 2, 0.15},  // of the rest the rows alone
   };
   // bf16 has rows of half the size, padded to twice the width.
-  for (const DType dtype : {DType::f32, DType::bf16}) {
+  for (const Format& format : {kF32, kBf16}) {
+    const DType dtype = format.dtype;
     const RetrievalProblem everything = problem([](RetrievalProblem&) {});
-    const std::int64_t all = copies_of(forward_in(dtype, everything, cpu), dtype, cpu);
-    const std::int64_t all_backward = copies_of(backward_in(dtype, everything, cpu), dtype, cpu);
+    const std::int64_t all = copies_of(forward_in(format, everything, cpu), dtype, cpu);
+    const std::int64_t all_backward = copies_of(backward_in(format, everything, cpu), dtype, cpu);
     constexpr std::int64_t kParts = 4;  // of the keys: 16 tiles of queries do not fill a card
     EXPECT_EQ(all, kTilesOfHead * (kParts + 2 * kTilesOfHead) * kTile);
     // lse and delta of 64 queries are copied with them.
@@ -510,12 +367,12 @@ TEST(RetrievalTilesOnSimt, WhatNoQuerySeesIsNotLoaded) {
     EXPECT_EQ(all_backward,
               kTilesOfHead * (2 * kParts + 2 + 4 * kTilesOfHead) * kTile + statistics);
     for (const Case& c : cases) {
-      SCOPED_TRACE(c.name + " " + name_of(dtype));
+      SCOPED_TRACE(c.name + " " + format.name);
       const RetrievalProblem p = problem(c.change);
-      const std::int64_t copies = copies_of(forward_in(dtype, p, cpu), dtype, cpu);
+      const std::int64_t copies = copies_of(forward_in(format, p, cpu), dtype, cpu);
       EXPECT_LE(copies, c.forward * kTile);
       EXPECT_GT(copies, 0);
-      const std::int64_t backward = copies_of(backward_in(dtype, p, cpu), dtype, cpu);
+      const std::int64_t backward = copies_of(backward_in(format, p, cpu), dtype, cpu);
       EXPECT_LE(static_cast<double>(backward), c.backward * static_cast<double>(all_backward));
       EXPECT_GT(backward, 0);
     }
@@ -543,12 +400,15 @@ TEST(RetrievalTilesOnSimt, ManyKeysForFewQueries) {
                                    .key_lengths = {1610, 301}}};
       p.normalise_all = causal && L == 9;
       named.change(p);
-      for (const DType dtype : kFormats) {
-        if (dtype == DType::bf16 && L != 9) {
-          continue;  // enough of them
+      for (const Format& format : kFormats) {
+        const bool enough = is_f32_on_tensor_cores(format) && visibility != "mask";
+        if (format.on_tensor_cores && (L != 9 || enough)) {
+          continue;
         }
-        check_passes(p, dtype, cpu, L < 70);  // the reference of gradients takes L M^2
-        const KernelCase problem = forward_in(dtype, p, cpu);
+        const DType dtype = format.dtype;
+        // The reference of gradients takes L M^2.
+        check_passes(p, format, cpu, L < 70 && !is_f32_on_tensor_cores(format));
+        const KernelCase problem = forward_in(format, p, cpu);
         LaunchCounts counts;
         SimtContext context;
         context.counts = &counts;
@@ -557,6 +417,70 @@ TEST(RetrievalTilesOnSimt, ManyKeysForFewQueries) {
         const std::int64_t tiles = dtype == DType::f64 ? (L + 31) / 32 : (L + 63) / 64;
         EXPECT_EQ(counts.launches, 2);
         EXPECT_GE(counts.blocks, 2 * 2 * tiles) << "one part";
+      }
+    }
+  }
+}
+
+// An item of a batch, or a head, has the bits that it has alone.
+TEST(RetrievalTilesOnSimt, AnItemDoesNotDependOnItsBatch) {
+  const TestContext cpu(1);
+  RetrievalProblem together{.shape = {.name = "together",
+                                      .B = 2,
+                                      .H = 2,
+                                      .L = 70,
+                                      .M = 90,
+                                      .D = 24,
+                                      .Dv = 16,
+                                      .causal = true,
+                                      .key_lengths = {90, 40}}};
+  together.seen.radius = 9;
+  together.seen.global_tokens = 2;
+  const AssociationProblem& s = together.shape;
+  struct Part {
+    std::size_t buffer;
+    std::int64_t rows, width;
+  };
+  const std::vector<Part> parts = {{kQ, s.L, s.D},     {kK, s.M, s.D},    {kV, s.M, s.Dv},
+                                   {kBeta, 1, 1},      {kOut, s.L, s.Dv}, {kStatistics, s.L, 3},
+                                   {kDout, s.L, s.Dv}, {kDq, s.L, s.D},   {kDk, s.M, s.D},
+                                   {kDv, s.M, s.Dv}};
+  for (const Format& format : kFormats) {
+    const DType dtype = format.dtype;
+    const KernelCase all = backward_in(format, together, cpu);
+    CaseArrays whole(all, dtype, cpu);
+    ASSERT_TRUE(all.run_simt(whole.data(), dtype, kTiles, SimtContext{}).ok());
+    for (std::int64_t head = 0; head < s.B * s.H; ++head) {
+      SCOPED_TRACE(std::string(format.name) + ", head " + std::to_string(head));
+      RetrievalProblem one = together;
+      one.shape.B = one.shape.H = 1;
+      one.shape.key_lengths = {s.key_lengths[static_cast<std::size_t>(head / s.H)]};
+      const auto run = [&](const KernelCase& problem) {
+        CaseArrays alone(problem, dtype, cpu);
+        for (const Part& part : parts) {
+          const std::int64_t at = part.buffer == kBeta ? head % s.H : head;
+          const std::int64_t count = part.rows * part.width;
+          for (std::int64_t n = 0; n < count; ++n) {
+            const DType stored = alone.dtype_of_buffer(part.buffer);
+            set_element(alone.data()[part.buffer], stored, n,
+                        element(whole.data()[part.buffer], stored, at * count + n));
+          }
+        }
+        EXPECT_TRUE(problem.run_simt(alone.data(), dtype, kTiles, SimtContext{}).ok());
+        return alone;
+      };
+      const auto expect_same = [&](const CaseArrays& alone, const Part& part) {
+        const std::int64_t count = part.rows * part.width;
+        const DType stored = alone.dtype_of_buffer(part.buffer);
+        for (std::int64_t n = 0; n < count; ++n) {
+          ASSERT_EQ(element(alone.data()[part.buffer], stored, n),
+                    element(whole.data()[part.buffer], stored, head * count + n))
+              << "buffer " << part.buffer << ", element " << n;
+        }
+      };
+      const CaseArrays gradients = run(backward_in(format, one, cpu));
+      for (std::size_t n = parts.size() - 3; n < parts.size(); ++n) {
+        expect_same(gradients, parts[n]);
       }
     }
   }
@@ -574,20 +498,29 @@ TEST(RetrievalTilesOnSimt, LeaveTheRestToTheGeneralKernel) {
   rest[3].update_steps = 2;
   rest[4].shape.Dv = 257;
   for (const RetrievalProblem& problem : rest) {
-    for (const DType dtype : {DType::f32, DType::f64}) {
-      check_passes(problem, dtype, cpu, true);
+    for (const Format& format : {kF32, kF64}) {
+      check_passes(problem, format, cpu, true);
     }
-    const KernelCase half = retrieval_tensor_forward_case(problem, cpu);
-    CaseArrays arrays(half, DType::bf16, cpu);
-    EXPECT_EQ(half.run_simt(arrays.data(), DType::bf16, kTiles, SimtContext{}).code,
-              Status::Code::unsupported);
+    for (const Format& format : {kBf16, kTf32}) {
+      const KernelCase rounded = forward_in(format, problem, cpu);
+      CaseArrays arrays(rounded, format.dtype, cpu);
+      EXPECT_EQ(rounded.run_simt(arrays.data(), format.dtype, kTiles, SimtContext{}).code,
+                Status::Code::unsupported);
+    }
   }
   const KernelCase problem = retrieval_forward_case(p, cpu);
-  for (const int variant : {-1, 4, 5}) {
-    CaseArrays arrays(problem, DType::f32, cpu);
-    EXPECT_EQ(problem.run_simt(arrays.data(), DType::f32, variant, SimtContext{}).code,
-              Status::Code::invalid_argument);
+  const auto code_of = [&](const KernelCase& given, DType dtype, int variant) {
+    CaseArrays arrays(given, dtype, cpu);
+    return given.run_simt(arrays.data(), dtype, variant, SimtContext{}).code;
+  };
+  for (const int variant : {-1, 5}) {
+    EXPECT_EQ(code_of(problem, DType::f32, variant), Status::Code::invalid_argument);
   }
+  EXPECT_EQ(code_of(problem, DType::f64, 4), Status::Code::invalid_argument);
+  const KernelCase in_tf32 = retrieval_forward_case_in(Precision::tf32, p, cpu);
+  EXPECT_EQ(code_of(in_tf32, DType::f32, 0), Status::Code::ok);
+  EXPECT_EQ(code_of(in_tf32, DType::f32, 4), Status::Code::invalid_argument);
+  EXPECT_EQ(code_of(in_tf32, DType::f64, 0), Status::Code::invalid_argument);
 }
 
 }  // namespace

@@ -85,17 +85,52 @@ TEST(HalfAttention, RetrievesUnderAWindowAsF32DoesOfTheSameNumbers) {
   EXPECT_EQ(gradients.dbeta.dtype(), DType::f32);
 }
 
+// In tf32 the CPU gets rounded factors; the kernel elsewhere rounds weights and slopes besides.
+TEST(Tf32Attention, RetrievesUnderAWindowAsTheCpuDoesOfRoundedNumbers) {
+  const AssociationInputs drawn_here = drawn();
+  AssociationInputs rounded = drawn_here;
+  AssociationInputs there = drawn_here;
+  for (Tensor* tensor : {&rounded.q, &rounded.k, &rounded.v}) {
+    *tensor = attention_factor(*tensor, Precision::tf32);
+  }
+  for (Tensor* tensor : {&there.q, &there.k, &there.v, &there.beta}) {
+    *tensor = tensor->to(Device::simt);
+  }
+  const Tensor dout = Rng(2).normal({2, 2, 9, 4}, 1.0, DType::f32);
+  const RetrievalInputs on_cpu = under_a_window(rounded);
+  const RetrievalResult expected = retrieval(on_cpu, Precision::tf32);
+  const RetrievalGradients slopes = retrieval_backward(
+      on_cpu, expected, attention_factor(dout, Precision::tf32), Precision::tf32);
+  const RetrievalInputs on_simt = under_a_window(there);
+  const RetrievalResult found = retrieval(on_simt, Precision::tf32);
+  const RetrievalGradients gradients =
+      retrieval_backward(on_simt, found, dout.to(Device::simt), Precision::tf32);
+  EXPECT_LT(largest_difference(found.out.to(Device::cpu), expected.out), 2e-3);
+  EXPECT_LT(largest_difference(gradients.dq.to(Device::cpu), slopes.dq), 5e-3);
+  EXPECT_LT(largest_difference(gradients.dk.to(Device::cpu), slopes.dk), 5e-3);
+  EXPECT_LT(largest_difference(gradients.dv.to(Device::cpu), slopes.dv), 5e-3);
+  EXPECT_FALSE(same_bits(found.out, retrieval(on_simt).out));
+  const RetrievalGradients in_f32 = retrieval_backward(on_simt, found, dout.to(Device::simt));
+  EXPECT_FALSE(same_bits(gradients.dv, in_f32.dv));
+}
+
 TEST(HalfAttention, OtherRetrievalIsRefused) {
   RetrievalInputs in = under_a_window(halves_on(Device::simt));
-  EXPECT_TRUE(retrieval_multiplies_in_bf16(in.options, 256));
-  EXPECT_FALSE(retrieval_multiplies_in_bf16(in.options, 257));
+  EXPECT_TRUE(retrieval_rounds_factors(in.options, 256));
+  EXPECT_FALSE(retrieval_rounds_factors(in.options, 257));
   in.options.top_k = 2;
-  EXPECT_FALSE(retrieval_multiplies_in_bf16(in.options, 8));
-  EXPECT_TRUE(refuses<Error>([&] { (void)retrieval(in); }, {"[retrieval]", "bf16 is for softmax"}));
+  EXPECT_FALSE(retrieval_rounds_factors(in.options, 8));
+  EXPECT_TRUE(refuses<Error>([&] { (void)retrieval(in); },
+                             {"[retrieval]", "tf32 and bf16 are for softmax"}));
   in.options.top_k = 0;
   in.options.separation = Separation::sparsemax;
-  EXPECT_TRUE(refuses<Error>([&] { (void)retrieval(in); }, {"bf16 is for softmax"}));
+  EXPECT_TRUE(refuses<Error>([&] { (void)retrieval(in); }, {"tf32 and bf16 are for softmax"}));
   EXPECT_TRUE(refuses<Error>([&] { (void)retrieval_energy(in); }, {"needs f32 or f64"}));
+  for (Tensor* tensor : {&in.q, &in.k, &in.v}) {
+    *tensor = from_attention(*tensor);
+  }
+  EXPECT_TRUE(refuses<Error>([&] { (void)retrieval(in, Precision::tf32); },
+                             {"tf32 and bf16 are for softmax"}));
 }
 
 TEST(HalfAttention, OfTheLinearKindKeepsItsNormaliserInF32) {

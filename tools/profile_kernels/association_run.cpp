@@ -120,16 +120,18 @@ AssociationOutputs run_retrieval(const AssociationArrays& a, int variant, Device
     arrays["mask"] = words;
   }
   const bool halves = a.dtype == DType::bf16;
-  const auto forward =
-      halves ? kernels::retrieval_tensor_forward_case : kernels::retrieval_forward_case;
-  const auto backward =
-      halves ? kernels::retrieval_tensor_backward_case : kernels::retrieval_backward_case;
-  run_case(forward(problem, cpu_context()), arrays, a.dtype, variant, device);
+  const auto made = [&](auto in_bf16, auto otherwise) {
+    return halves ? in_bf16(kernels::TensorProducts::bf16, problem, cpu_context())
+                  : otherwise(problem, cpu_context());
+  };
+  run_case(made(kernels::retrieval_tensor_forward_case, kernels::retrieval_forward_case), arrays,
+           a.dtype, variant, device);
   AssociationOutputs result;
   result.out = arrays.at("out");
   if (a.dout.defined()) {
     arrays["dout"] = a.dout;
-    run_case(backward(problem, cpu_context()), arrays, a.dtype, variant, device);
+    run_case(made(kernels::retrieval_tensor_backward_case, kernels::retrieval_backward_case),
+             arrays, a.dtype, variant, device);
     result.dq = arrays.at("dq");
     result.dk = arrays.at("dk");
     result.dv = arrays.at("dv");
@@ -180,8 +182,8 @@ std::string entry_for(const AssociationArrays& a) {
     return halves ? "tensor_attention_forward" : "attention_forward";
   }
   const std::int64_t width = std::max(a.q.size(-1), a.v.size(-1));
-  return halves && retrieval_multiplies_in_bf16(a.options, width) ? "retrieval_tensor_forward"
-                                                                  : "retrieval_forward";
+  return halves && retrieval_rounds_factors(a.options, width) ? "retrieval_tensor_forward"
+                                                              : "retrieval_forward";
 }
 
 AssociationOutputs run_association(const AssociationArrays& a, int variant, Device device) {

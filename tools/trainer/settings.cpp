@@ -317,8 +317,8 @@ std::vector<Setting> other_settings() {
       choice<Precision>(
           "Training", "precision", &C::precision,
           {{"f32", Precision::f32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}},
-          "to which factors of matrix products and of softmax attention (in bf16 also under "
-          "windows and masks, and of linear attention) are rounded; "
+          "to which factors of matrix products and of softmax attention (in bf16 also of linear "
+          "attention) are rounded; "
           "f32, tf32 or bf16. Weights, sums, norms, losses, the optimizer and all other mechanisms "
           "stay in f32",
           if_f32),
