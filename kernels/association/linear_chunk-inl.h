@@ -58,7 +58,7 @@ class PanelSum {
   }
 
   /// += A B with A (rows x depth), B (depth x columns) packed.
-  HWY_INLINE void add(const Left<T>& a, const Packed<T>& b, std::int64_t depth) {
+  HWY_NOINLINE void add(const Left<T>& a, const Packed<T>& b, std::int64_t depth) {
     const T* from = b.data;
     for (std::int64_t begin = 0; begin < columns_; begin += kPanel<T>) {
       product_panel(rows_, std::min(kPanel<T>, columns_ - begin), depth, a, from, kPanel<T>,

@@ -168,7 +168,7 @@ constexpr std::int64_t packed_size(std::int64_t depth, std::int64_t columns) {
 
 /// Packs B (depth x columns), rows `row` apart, into panels; missing columns become 0.
 template <class T>
-HWY_INLINE void pack(const T* b, std::int64_t row, std::int64_t depth, std::int64_t columns,
+HWY_NOINLINE void pack(const T* b, std::int64_t row, std::int64_t depth, std::int64_t columns,
                      T* to) {
   for (std::int64_t begin = 0; begin < columns; begin += kPanel<T>) {
     const std::int64_t count = std::min(kPanel<T>, columns - begin);
@@ -219,7 +219,7 @@ HWY_INLINE void transpose_4x4(const float* from, std::int64_t row, float* to) {
 
 /// The same for a B that is stored transposed: element (k, n) is b[n * row + k].
 template <class T>
-HWY_INLINE void pack_transposed(const T* b, std::int64_t row, std::int64_t depth,
+HWY_NOINLINE void pack_transposed(const T* b, std::int64_t row, std::int64_t depth,
                                 std::int64_t columns, T* to) {
   constexpr std::int64_t kSquare = 4;
   for (std::int64_t begin = 0; begin < columns; begin += kPanel<T>, to += depth * kPanel<T>) {
@@ -255,7 +255,7 @@ struct Packed {
 
 /// C (rows x columns) = update of A (rows x depth) times the first `depth` rows of a packed B.
 template <class T>
-HWY_INLINE void product(std::int64_t rows, std::int64_t columns, std::int64_t depth,
+HWY_NOINLINE void product(std::int64_t rows, std::int64_t columns, std::int64_t depth,
                         const Left<T>& a, const Packed<T>& b, T* c, std::int64_t c_row,
                         const Update<T>& update) {
   const T* panel = b.data;
