@@ -169,7 +169,7 @@ constexpr std::int64_t packed_size(std::int64_t depth, std::int64_t columns) {
 /// Packs B (depth x columns), rows `row` apart, into panels; missing columns become 0.
 template <class T>
 HWY_NOINLINE void pack(const T* b, std::int64_t row, std::int64_t depth, std::int64_t columns,
-                     T* to) {
+                       T* to) {
   for (std::int64_t begin = 0; begin < columns; begin += kPanel<T>) {
     const std::int64_t count = std::min(kPanel<T>, columns - begin);
     for (std::int64_t k = 0; k < depth; ++k, to += kPanel<T>) {
@@ -220,7 +220,7 @@ HWY_INLINE void transpose_4x4(const float* from, std::int64_t row, float* to) {
 /// The same for a B that is stored transposed: element (k, n) is b[n * row + k].
 template <class T>
 HWY_NOINLINE void pack_transposed(const T* b, std::int64_t row, std::int64_t depth,
-                                std::int64_t columns, T* to) {
+                                  std::int64_t columns, T* to) {
   constexpr std::int64_t kSquare = 4;
   for (std::int64_t begin = 0; begin < columns; begin += kPanel<T>, to += depth * kPanel<T>) {
     const std::int64_t count = std::min(kPanel<T>, columns - begin);
@@ -256,8 +256,8 @@ struct Packed {
 /// C (rows x columns) = update of A (rows x depth) times the first `depth` rows of a packed B.
 template <class T>
 HWY_NOINLINE void product(std::int64_t rows, std::int64_t columns, std::int64_t depth,
-                        const Left<T>& a, const Packed<T>& b, T* c, std::int64_t c_row,
-                        const Update<T>& update) {
+                          const Left<T>& a, const Packed<T>& b, T* c, std::int64_t c_row,
+                          const Update<T>& update) {
   const T* panel = b.data;
   Update<T> here = update;
   for (std::int64_t begin = 0; begin < columns; begin += kPanel<T>, panel += b.panel_stride) {
