@@ -379,7 +379,9 @@ class WithTorch(OpponentsCase):
         self.assertEqual([row["name"] for row in document["rows"]],
                          [p.name for p in problems.all_problems(quick=True)])
         for row in document["rows"]:
-            self.assertEqual(row["skipped"], {}, row["name"])
+            # flash-linear-attention, where it is installed, has kernels for GPUs only.
+            skipped = [label for label in row["skipped"] if "fla" not in label.split()]
+            self.assertEqual(skipped, [], (row["name"], row["skipped"]))
             for them in row["opponents"]:
                 self.assertTrue(them["agrees"], (row["name"], them))
                 self.assertGreater(them["ratio"]["median"], 0)
