@@ -1,7 +1,8 @@
 # Flags shared by every target of ours.
 add_library(basin_flags INTERFACE)
 target_compile_features(basin_flags INTERFACE cxx_std_20)
-target_include_directories(basin_flags INTERFACE "${CMAKE_SOURCE_DIR}")
+target_include_directories(basin_flags INTERFACE
+  "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>" "$<INSTALL_INTERFACE:include/basin>")
 # -ffp-contract=off: whether a*b+c is fused must not depend on how a loop was compiled, or the same
 # sum would have other bits in another chunk. -fno-math-errno, -fno-trapping-math: let loops with
 # sqrt and selects vectorise; neither changes a result.
@@ -24,7 +25,9 @@ elseif(NOT BASIN_SANITIZE STREQUAL "")
   message(FATAL_ERROR "BASIN_SANITIZE is '${BASIN_SANITIZE}'; it must be empty, address or thread")
 endif()
 # nvcc has other words for some of these and does not know the rest: kernels/cuda/CMakeLists.txt.
-target_compile_options(basin_flags INTERFACE "$<$<NOT:$<COMPILE_LANGUAGE:CUDA>>:${flags}>")
+# Programs elsewhere, which use the installed libraries, have flags of their own.
+target_compile_options(basin_flags INTERFACE
+  "$<BUILD_INTERFACE:$<$<NOT:$<COMPILE_LANGUAGE:CUDA>>:${flags}>>")
 if(BASIN_WITH_CUDA)
   target_compile_definitions(basin_flags INTERFACE BASIN_WITH_CUDA=1)
 endif()
@@ -47,6 +50,7 @@ function(basin_floor name)
   endif()
   add_library(basin_${name} ${kind} "$<TARGET_OBJECTS:basin_${name}_objects>")
   target_link_libraries(basin_${name} PUBLIC basin_flags ${FLOOR_DEPENDS})
+  set_target_properties(basin_${name} PROPERTIES EXPORT_NAME ${name})
 endfunction()
 
 # basin_link_whole(program floor...): with all objects of these floors, used or not. The library below
