@@ -32,7 +32,7 @@ inline constexpr std::int64_t kMostUpdateSteps = 1 << 20;
 /// step, both for heads up to 256 wide; there an exponent of entmax outside (1, 2] makes NaN. For
 /// variant 3 `dtype` may also be bf16, for q, k, v, out and their gradients; the rest is f32 then.
 /// There, 4 (f32 only) is 3 on tensor cores (retrieval_tensor.h), each product as three of tf32,
-/// which keep the bits of f32; for heads wider than 128, 3 takes its place.
+/// which keep the bits of f32.
 /// `precision` tf32, for arrays of f32 on a GPU where variant 3 applies: what is multiplied is
 /// rounded to tf32, and only then, on tensor cores; there is one variant, 0.
 struct RetrievalForward {

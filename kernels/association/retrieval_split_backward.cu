@@ -10,7 +10,7 @@ Status retrieval_split_backward(const RetrievalBackward& p, const DeviceContext&
       "retrieval_split_delta",        "retrieval_split_backward_queries",
       "retrieval_split_backward_sum", "retrieval_split_backward_keys",
       "retrieval_split_dbeta",        "retrieval_split_lse"};
-  return dispatch_split_width(p, [&]<int kWidth>() {
+  return dispatch_tensor_width<GatheredRule>(p, [&]<int kWidth>() {
     return launch_tensor_backward<SplitTf32Arithmetic, kWidth>(kNames, shape_of(p), rule_of(p),
                                                                context);
   });

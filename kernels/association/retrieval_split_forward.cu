@@ -6,7 +6,7 @@
 namespace basin::kernels {
 
 Status retrieval_split_forward(const RetrievalForward& p, const DeviceContext& context) {
-  return dispatch_split_width(p, [&]<int kWidth>() {
+  return dispatch_tensor_width<GatheredRule>(p, [&]<int kWidth>() {
     return launch_tensor_forward<SplitTf32Arithmetic, kWidth, true>(
         "retrieval_split_forward", "retrieval_split_combine", shape_of(p), rule_of(p), context);
   });

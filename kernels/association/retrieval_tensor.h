@@ -2,29 +2,15 @@
 // gathered keys.
 #pragma once
 
-#include <algorithm>
-
 #include "kernels/association/retrieval.h"
 
 namespace basin::kernels {
 
-/// The widest heads for which kernels that split their factors are compiled: each width takes the
-/// compiler 10 s, and wider heads leave a multiprocessor of 8.0 a single block of four warps.
-inline constexpr std::int64_t kWidestSplit = 128;
-
 /// Whether retrieval_tiles_*() call the functions below. P is their argument.
 template <class P>
 bool retrieves_on_tensor_cores(const P& p) {
-  const bool splits = p.variant == 4 && std::max(p.D, p.Dv) <= kWidestSplit;
   return p.dtype == DType::bf16 ||
-         (p.dtype == DType::f32 && (p.precision == Precision::tf32 || splits));
-}
-
-/// Calls function.operator()<kWidth>() for a head at most kWidestSplit wide.
-template <class P, class F>
-Status dispatch_split_width(const P& p, F&& function) {
-  return std::max(p.D, p.Dv) <= 64 ? function.template operator()<64>()
-                                   : function.template operator()<kWidestSplit>();
+         (p.dtype == DType::f32 && (p.precision == Precision::tf32 || p.variant == 4));
 }
 
 /// Where tiles_apply_on_device(). q, k, v and out in bf16, the rest in f32; rounded are weights

@@ -49,11 +49,9 @@ std::vector<Problem> problems(Products products) {
   all.back().seen.random_key = 2;
   all.back().seen.keep_below = keep_bound(0.3);
   all.back().seen.query_shift = 6;
-  if (products != Products::split) {
-    all.push_back(wide_problem("widest_dropout", 65, 70, 200, 256));
-    all.back().shape.causal = true;
-    all.back().dropout = {0.3, 5};
-  }
+  all.push_back(wide_problem("widest_dropout", 65, 70, 200, 256));
+  all.back().shape.causal = true;
+  all.back().dropout = {0.3, 5};
   all.push_back(wide_problem("few_queries", 5, 700, 20, 12));
   all.back().dropout = {0.2, 6};
   if (products != Products::split) {
