@@ -345,7 +345,7 @@ class WithTorch(OpponentsCase):
         words = ["--device", "simt", "--no-compile", "--rounds", "1", "--min-time", "0.1", "--seconds",
                  "0", "--program", PROGRAM, "--json", self.path("found.json")]
         for name in ["attention fwd+bwd", "association", "rnn fwd+bwd", "linear_cross_entropy",
-                     "adamw", "step attention", "step hopfield"]:
+                     "adamw", "step attention", "step hopfield", "step random-masked-hopfield"]:
             words += ["--only", name]
         process = self.script("gpu.py", *words, "--without", "length=2048", "--without", "L=8192",
                               "--without", "length=4096", "--without", "length=8192")

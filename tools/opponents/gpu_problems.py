@@ -5,10 +5,10 @@ from problems import Problem
 
 STEP_LENGTHS = (1024, 2048, 4096, 8192)
 PRECISIONS = ("f32", "tf32", "bf16")  # of products
-# The backbones of which PyTorch has the same model; random masks are nobody else's.
 STEP_KINDS = ("rnn", "lstm", "gru", "attention", "hopfield", "linear-attention",
               "random-feature-attention", "sparse-hopfield", "entmax-hopfield",
-              "polynomial-hopfield", "topk-hopfield", "window-hopfield")
+              "polynomial-hopfield", "topk-hopfield", "window-hopfield",
+              "random-masked-hopfield")
 ALL_PRECISIONS = ("rnn", "attention", "hopfield", "linear-attention")  # the others: f32 and bf16
 RECURRENT = ("rnn", "lstm", "gru")
 

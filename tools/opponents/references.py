@@ -112,12 +112,13 @@ def drawn(sizes, row):
 
 
 def philox(key, low, high=0):
-    """Four words: Philox4x32-10 (J. Salmon et al. 2011)."""
+    """Four words: Philox4x32-10 (J. Salmon et al. 2011). low and high may be tensors of i64, whose
+    products wrap around to the same bits."""
     mask = 0xFFFFFFFF
-    c = [low & mask, low >> 32, high & mask, high >> 32]
-    k0, k1 = key & mask, key >> 32
+    c = [low & mask, low >> 32 & mask, high & mask, high >> 32 & mask]
+    k0, k1 = key & mask, key >> 32 & mask
     for _ in range(10):
         p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(p1 >> 32) ^ c[1] ^ k0, p1 & mask, (p0 >> 32) ^ c[3] ^ k1, p0 & mask]
+        c = [(p1 >> 32 & mask) ^ c[1] ^ k0, p1 & mask, (p0 >> 32 & mask) ^ c[3] ^ k1, p0 & mask]
         k0, k1 = (k0 + 0x9E3779B9) & mask, (k1 + 0xBB67AE85) & mask
     return c

@@ -112,3 +112,40 @@ def random_features(torch, a, sizes):
     q = (q - q.amax(-1, keepdim=True).detach()).exp()
     k = (k - k.amax((-1, -2), keepdim=True).detach()).exp()
     return linear_attention_features(q, k, a["v"], 0.0, sizes["causal"] == 1)
+
+
+class RandomMask:
+    """The keys that queries see under causality and a mask that is drawn anew for each call: `seen`
+    (batch, heads, length, length), and `blind` (batch, heads, length, 1), queries without keys, whose
+    row of `seen` is full so that no weight is 0 / 0. Both change in place: a compiled step finds them
+    where they were."""
+
+    def __init__(self, torch, shape, keep, device):
+        batch, heads, length = shape
+        self.torch, self.keep = torch, keep
+        self.seen = torch.empty(batch, heads, length, length, dtype=torch.bool, device=device)
+        self.blind = torch.empty(batch, heads, length, 1, dtype=torch.bool, device=device)
+        self.past = torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+    def draw(self):
+        self.seen.bernoulli_(self.keep)
+        self._finish()
+
+    def draw_as_ours(self, key):
+        """The mask that kernels/association/visibility.h draws from this key, element by element."""
+        from references import philox
+
+        torch, (batch, heads, length, _) = self.torch, self.seen.shape
+        place = torch.arange(length, device=self.seen.device)
+        low = place[:, None] << 32 | place[None, : (length + 3) // 4]
+        for b in range(batch):
+            for h in range(heads):
+                words = torch.stack(philox(key, low, b << 32 | h), -1)
+                self.seen[b, h] = words.flatten(-2)[:, :length] < int(self.keep * (1 << 32) + 0.5)
+        self._finish()
+
+    def _finish(self):
+        self.seen &= self.past
+        self.torch.any(self.seen, -1, keepdim=True, out=self.blind)
+        self.torch.logical_not(self.blind, out=self.blind)
+        self.seen |= self.blind

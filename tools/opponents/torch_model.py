@@ -1,10 +1,11 @@
 """The language model of nn/language_model.h in PyTorch. Parameters have the same names, so that
 weights that we write can be loaded: both then have to find the same loss."""
 
-from torch_mechanisms import random_features, sparsemax, top_masked, window_mask
+from torch_mechanisms import RandomMask, random_features, sparsemax, top_masked, window_mask
 from torch_operations import linear_attention_chunks
 
-TOP_SHARE, RADIUS, DEGREE = 0.2, 32, 3  # what the backbones of ours have unless told otherwise
+# What the backbones of ours have unless told otherwise.
+TOP_SHARE, RADIUS, DEGREE, KEEP = 0.2, 32, 3, 0.5
 
 
 def separation(torch, kind):
@@ -43,6 +44,11 @@ def make_classes(torch):
                 self.register_buffer("projection", torch.zeros(4 * width // heads, width // heads))
             self.weights = separation(torch, kind)
 
+        def look_through(self, mask):
+            """A RandomMask, which somebody draws before each call."""
+            self.register_buffer("seen", mask.seen, persistent=False)
+            self.register_buffer("blind", mask.blind, persistent=False)
+
         def forward(self, x):
             q, k, v = (m(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
                        for m in (self.query, self.key, self.value))
@@ -58,6 +64,9 @@ def make_classes(torch):
             elif self.kind == "window-hopfield":
                 seen = window_mask(torch, x.shape[1], RADIUS, x.device)
                 y = f.scaled_dot_product_attention(self.with_beta(q), k, v, attn_mask=seen, scale=1.0)
+            elif self.kind == "random-masked-hopfield":
+                y = f.scaled_dot_product_attention(self.with_beta(q), k, v, attn_mask=self.seen, scale=1.0)
+                y = y.masked_fill(self.blind, 0)
             else:
                 y = f.scaled_dot_product_attention(self.with_beta(q), k, v, is_causal=True, scale=1.0)
             return self.out(y.transpose(1, 2).flatten(-2))
@@ -129,8 +138,14 @@ class TrainingStep:
                                              sizes["length"], sizes["vocabulary"])
         self.tokens, self.targets = arrays["tokens"], arrays["targets"]
         weights = {name: array.clone() if name.endswith("projection") else torch.nn.Parameter(array.clone())
-                   for name, array in arrays.items() if name not in ("tokens", "targets")}
+                   for name, array in arrays.items() if name not in ("tokens", "targets", "mask_keys")}
         self.model.load_state_dict(weights, assign=True)
+        self.masks, self.mask_keys = [], arrays.get("mask_keys")
+        if self.mask_keys is not None:
+            shape = (sizes["batch"], sizes["heads"], sizes["length"])
+            for block in self.model.blocks:
+                self.masks.append(RandomMask(torch, shape, KEEP, self.tokens.device))
+                block.mix.look_through(self.masks[-1])
         for module in self.model.modules():
             if isinstance(module, torch.nn.RNNBase):
                 module.flatten_parameters()  # or cuDNN would copy them at every call
@@ -142,7 +157,17 @@ class TrainingStep:
     def parameter_count(self):
         return sum(p.numel() for p in self.model.parameters())
 
+    def draw_masks(self):
+        """Ours where losses are compared, then new ones in the fastest way."""
+        step = len(self.losses)
+        for layer, mask in enumerate(self.masks):
+            if step < 2:
+                mask.draw_as_ours(int(self.mask_keys[step, layer]))
+            else:
+                mask.draw()
+
     def __call__(self):
+        self.draw_masks()
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss_of(self.tokens, self.targets)
         if len(self.losses) < 2:  # what is compared; later steps need not wait for a GPU

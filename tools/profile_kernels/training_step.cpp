@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "autograd/profiler.h"
+#include "kernels/common/philox.h"
 #include "tensor/error.h"
 #include "tensor/io/npy.h"
 #include "tensor/rng.h"
@@ -19,6 +20,16 @@ nn::OptimizerOptions optimizer_options() {
   nn::OptimizerOptions options;
   options.clip_norm = 1.0;
   return options;
+}
+
+// Each layer draws once a step, as Retriever does; nothing else draws in this model.
+Tensor mask_keys(Rng draws, std::int64_t layers) {
+  Tensor keys = Tensor::zeros({2, layers}, DType::i64);
+  auto* data = keys.mutable_data<std::int64_t>();
+  for (std::int64_t n = 0; n < keys.numel(); ++n) {
+    data[n] = static_cast<std::int64_t>(kernels::derive_key(draws.key(), draws.next_stream()));
+  }
+  return keys;
 }
 
 }  // namespace
@@ -91,7 +102,7 @@ std::string TrainingStep::how() const {
   return on_device_->used_graph() ? "one graph" : "kernel by kernel: " + on_device_->why_plain();
 }
 
-void TrainingStep::write_arrays(const std::string& folder) const {
+void TrainingStep::write_arrays(const std::string& folder) {
   make_folder(folder);
   for (const nn::Parameter& parameter : model_.parameters()) {
     write_npy(folder + "/" + parameter.name + ".npy", parameter.variable.value());
@@ -101,6 +112,9 @@ void TrainingStep::write_arrays(const std::string& folder) const {
   }
   write_npy(folder + "/tokens.npy", batch_.tokens);
   write_npy(folder + "/targets.npy", batch_.targets);
+  if (model_.options().kind == "random-masked-hopfield") {
+    write_npy(folder + "/mask_keys.npy", mask_keys(model_.draws(), model_.options().layers));
+  }
 }
 
 }  // namespace basin::profile_kernels

@@ -38,8 +38,10 @@ class TrainingStep {
 
   std::int64_t parameter_count() const { return model_.parameter_count(); }
   /// Writes weights as "<name>.npy", and "tokens.npy" and "targets.npy" (batch, length), into a
-  /// folder, which is made if it is missing. Throws FileError.
-  void write_arrays(const std::string& folder) const;
+  /// folder, which is made if it is missing. With random masks also "mask_keys.npy" (2, layers):
+  /// the Philox keys, whose bits are those of i64, from which each layer draws its mask in the next
+  /// two steps. Throws FileError.
+  void write_arrays(const std::string& folder);
 
  private:
   nn::LanguageModel model_;
