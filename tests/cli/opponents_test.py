@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import types
 import unittest
+from unittest import mock
 
 from profile_kernels_case import PROGRAM, ROOT, ProfileKernelsCase
 
@@ -125,6 +127,12 @@ class Problems(unittest.TestCase):
                         "separation=entmax15", "steps=5", "keep=10", "linear_attention fwd",
                         "step hopfield bf16", "step attention tf32"]:
             self.assertTrue(problems.chosen(everything, [subject], []), subject)
+        # Goals come first, and of steps one length.
+        self.assertIsNotNone(everything[0].must)
+        ranks = [gpu_problems.importance(p) for p in everything]
+        self.assertEqual(ranks, sorted(ranks))
+        self.assertEqual({p.sizes["length"] for p in everything
+                          if p.kind == "step" and gpu_problems.importance(p) == 1}, {2048})
         bf16 = problems.chosen(everything, ["step attention bf16"], [])[0]
         self.assertEqual(bf16.command()[-2:], ["--precision", "bf16"])
 
@@ -166,6 +174,50 @@ class OurProgram(OpponentsCase):
         self.assertIn("1200 MISSED", next(growth.step_lines(found)))
 
 
+class LentCard(OpponentsCase):
+    """What is measured when time is short, with a PyTorch and measurements that only pretend."""
+
+    def measured(self, *words):
+        """The names in the file after a run of three problems, and those that were measured in it."""
+        arguments = cpu.parser().parse_args(["--program", PROGRAM, "--json", self.path("all.json"), *words])
+        nothing = lambda *_: None
+        torch = types.SimpleNamespace(
+            __version__="t", set_num_threads=nothing, manual_seed=nothing,
+            compiler=types.SimpleNamespace(reset=nothing),
+            backends=types.SimpleNamespace(cpu=types.SimpleNamespace(get_cpu_capability=lambda: "i")))
+        chosen = problems.chosen(problems.all_problems(quick=True),
+                                 ["layer_norm fwd rows", "softmax fwd rows", "embedding fwd tokens"],
+                                 ["add"])
+        now = []
+
+        def compare(_torch, _place, _program, problem, _arguments, _tell):
+            now.append(problem.name)
+            return {"name": problem.name}
+
+        with mock.patch("comparison.compare", compare), mock.patch("sys.stderr"):
+            document = cpu.run(torch, arguments, chosen)
+        with open(self.path("all.json"), encoding="utf-8") as file:
+            written = json.load(file)
+        self.assertEqual(written["rows"], document["rows"])
+        return [row["name"] for row in document["rows"]], now, document["left_out"]
+
+    def test_more_goes_on_where_the_time_was_up(self):
+        rows, now, left_out = self.measured()
+        self.assertEqual((len(rows), rows, left_out), (3, now, []))
+        with open(self.path("all.json"), encoding="utf-8") as file:
+            document = json.load(file)
+        document["rows"] = document["rows"][:1]
+        with open(self.path("all.json"), "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        self.assertEqual(self.measured("--more", "--minutes", "0"), (rows[:1], [], rows[1:]))
+        self.assertEqual(self.measured("--more"), (rows, rows[1:], []))
+
+    def test_rows_of_other_circumstances_are_refused(self):
+        self.measured()
+        with self.assertRaises(SystemExit):
+            self.measured("--more", "--threads", "2")
+
+
 class Usage(OpponentsCase):
     def absent_torch(self):
         os.mkdir(self.path("absent"))
@@ -195,15 +247,17 @@ class Usage(OpponentsCase):
     def test_wrong_usage(self):
         for words, part in [(["--program", "absent"], "absent is no program"),
                             (["--only", "nothing like it"], "--list shows them"),
+                            (["--more"], "--json says which"),
                             (["--threads", "0"], "0 is not at least 1")]:
             process = self.script("cpu.py", *words)
             self.assertEqual(process.returncode, 2, process.stderr)
             self.assertIn(part, process.stderr)
 
     def test_a_problem_that_ours_cannot_do_spoils_no_other(self):
-        document = {"rows": [], "failed": {"p": "exit status 1: no memory"}}
+        document = {"rows": [], "failed": {"p": "exit status 1: no memory"}, "left_out": ["q"]}
         self.assertEqual(list(tables.skipped_lines(document)),
-                         ["p: ours failed: exit status 1: no memory"])
+                         ["p: ours failed: exit status 1: no memory",
+                          "q: not measured, the time was up"])
 
     def test_list(self):
         process = self.script("cpu.py", "--list", "--only", "gemm")

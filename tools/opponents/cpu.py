@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import time
 
 import tables
 from ours import OursFailed
@@ -44,7 +45,11 @@ def parser(description=__doc__):
     p.add_argument("--no-compile", dest="compile", action="store_false",
                    help="without torch.compile, which needs a C++ compiler and time")
     p.add_argument("--quick", action="store_true", help="small problems, to see that it runs")
-    p.add_argument("--json", metavar="FILE", help="write everything")
+    p.add_argument("--json", metavar="FILE", help="write everything, after each problem")
+    p.add_argument("--minutes", type=float, metavar="N",
+                   help="begin no problem after so many minutes; --json has the others")
+    p.add_argument("--more", action="store_true",
+                   help="go on with --json FILE: what is in it is not measured again")
     p.add_argument("--markdown", metavar="FILE", help="write what is printed, as Markdown")
     return p
 
@@ -59,6 +64,21 @@ def import_torch():
         return importlib.import_module("torch")
     except ImportError as error:
         stop(77, f"skipped: needs PyTorch: {error}; run it with a Python that has torch")
+
+
+def rows_so_far(arguments, document):
+    """Those of the file that --more goes on with."""
+    if not arguments.more or not os.path.exists(arguments.json):
+        return []
+    with open(arguments.json, encoding="utf-8") as file:
+        before = json.load(file)
+    # A card that is lent once more may stand in another machine.
+    place = ("card",) if "card" in document else ("machine", "isa")
+    other = [key for key in ("format", "version", "build", "threads", "torch", *place)
+             if before.get(key) != document.get(key)]
+    if other:
+        stop(1, f"{arguments.json} was measured under other circumstances: {', '.join(other)}")
+    return before["rows"]
 
 
 def run(torch, arguments, problems, place=None, kind="cpu"):
@@ -76,8 +96,15 @@ def run(torch, arguments, problems, place=None, kind="cpu"):
     with Ours(arguments.program, ["time", "fill", "--shape", "n=1"], arguments.threads) as first:
         document = {"format": f"basin opponents {kind}", "version": 1,
                     **machine.describe(torch, first.ready, arguments.threads), **place.describe()}
-    document["rows"], document["failed"] = [], {}
+    document["rows"], document["failed"], document["left_out"] = rows_so_far(arguments, document), {}, []
+    known = {row["name"] for row in document["rows"]}
+    begin = time.monotonic()
     for problem in problems:
+        if problem.name in known:
+            continue
+        if arguments.minutes is not None and time.monotonic() - begin >= 60 * arguments.minutes:
+            document["left_out"].append(problem.name)
+            continue
         tell(problem.name)
         try:
             document["rows"].append(
@@ -133,6 +160,8 @@ def check(p, arguments, problems):
     if arguments.list:
         print("\n".join(problem.name for problem in problems))
         sys.exit(0)
+    if arguments.more and not arguments.json:
+        p.error("--more goes on with a file: --json says which")
     if shutil.which(arguments.program) is None:
         p.error(f"--program: {arguments.program} is no program; build it, or say where it is")
 

@@ -36,6 +36,8 @@ def skipped_lines(document):
             yield f"{row['name']}: {label} skipped: {why}"
     for name, why in document.get("failed", {}).items():
         yield f"{name}: ours failed: {why}"
+    for name in document.get("left_out", []):
+        yield f"{name}: not measured, the time was up"
 
 
 def step_lines(document):
