@@ -21,15 +21,29 @@ else
   exit "${TRAINING:-0}"
 fi
 """
+# What it was started for is written down. $SECOND: how the second test ends; $CALLS: where to write.
 TESTS = """
 case "$*" in
-  *--gtest_list_tests*) printf 'Running main()\\nTable/Kernel.\\n  Agrees/0  # GetParam() = 1\\n  Agrees/1\\nTensor.\\n  Moves\\n' ;;
-  *Agrees/1*)
-    echo 'kernel.cpp:7: Failure "quoted" \\ and	tab'
-    [ "$SECOND" != crash ] || kill -SEGV $$
-    echo "[  FAILED  ] Table/Kernel.Agrees/1 (7 ms)"; exit "${SECOND:-0}" ;;
-  *) echo "[       OK ] Some.Test (12 ms)" ;;
+  *--gtest_list_tests*)
+    printf 'Running main()\\nTable/Kernel.\\n  Agrees/0  # GetParam() = 1\\n  Agrees/1\\nTensor.\\n  Moves\\n'
+    exit ;;
 esac
+filter="${1#--gtest_filter=}"
+echo "$filter" >>calls
+for test in ${filter//:/ }; do
+  case "$test" in
+    *Agrees/1)
+      echo 'kernel.cpp:7: Failure "quoted" \\ and	tab'
+      [ "$SECOND" != crash ] || kill -SEGV $$
+      if [ "$SECOND" != 0 ]; then
+        echo "[  FAILED  ] $test, where GetParam() = 2 (7 ms)"; status="$SECOND"
+      else
+        echo "[       OK ] $test (8 ms)"
+      fi ;;
+    *) echo "[       OK ] $test (12 ms)" ;;
+  esac
+done
+exit "${status:-0}"
 """
 PROFILER = """
 if [ -n "$PROFILE_FAILS" ]; then echo "no such kernel" >&2; exit 1; fi
@@ -67,6 +81,10 @@ class RunGpuTests(unittest.TestCase):
         )
         return run.returncode, run.stdout
 
+    def calls(self):
+        with open(os.path.join(self.folder, "calls"), encoding="utf-8") as file:
+            return file.read().splitlines()
+
     def results(self):
         files = sorted(glob.glob(os.path.join(self.folder, "results", "*")))
         self.assertEqual([os.path.splitext(path)[1] for path in files], [".json", ".md"])
@@ -89,7 +107,10 @@ class RunGpuTests(unittest.TestCase):
             [("Table/Kernel.Agrees/0", "passed"), ("Table/Kernel.Agrees/1", "passed"),
              ("Tensor.Moves", "passed")],
         )
-        self.assertEqual(record["tests"][0]["milliseconds"], 12)
+        self.assertEqual([test["milliseconds"] for test in record["tests"]], [12, 8, 12])
+        # A suite is one process.
+        self.assertEqual(self.calls(), ["Table/Kernel.Agrees/0:Table/Kernel.Agrees/1", "Tensor.Moves"])
+        self.assertNotIn("left out", record)
         self.assertEqual(len(record["trainings"]), 7)
         self.assertIn("copying, attention, bf16", [run["name"] for run in record["trainings"]])
         self.assertEqual(record["trainings"][0]["speed"], "132.2k tokens/s")
@@ -109,6 +130,8 @@ class RunGpuTests(unittest.TestCase):
         self.assertIn('kernel.cpp:7: Failure "quoted" \\ and\ttab', record["failures"])
         self.assertIn("### Table/Kernel.Agrees/1: failed", page)
         self.assertIn("| Table/Kernel | 2 | 1 | 1 | 0 |", page)
+        # Once more, alone.
+        self.assertEqual(self.calls()[2:], ["Table/Kernel.Agrees/1"])
 
     def test_a_crash_does_not_end_the_others(self):
         status, text = self.run_script(SECOND="crash")
@@ -117,6 +140,7 @@ class RunGpuTests(unittest.TestCase):
         self.assertEqual([test["result"] for test in record["tests"]],
                          ["passed", "crashed", "passed"])
         self.assertIsNone(record["tests"][1]["milliseconds"])
+        self.assertEqual(self.calls()[2:], ["Table/Kernel.Agrees/1"])
 
     def test_failing_programs_are_told(self):
         status, text = self.run_script(TRAINING="1", PROFILE_FAILS="1")
@@ -125,6 +149,32 @@ class RunGpuTests(unittest.TestCase):
         self.assertEqual({run["result"] for run in record["trainings"]}, {"failed"})
         self.assertIsNone(record["profile"])
         self.assertIn("no such kernel", page)
+
+    def test_what_a_tool_finds_belongs_to_one_of_the_tests(self):
+        with open(os.path.join(self.folder, "bin", "compute-sanitizer"), "w", encoding="utf-8") as file:
+            file.write('#!/usr/bin/env bash\nshift 4\n"$@"\n'
+                       '[[ "$*" != *Agrees/1* ]] || { echo "an error"; exit 99; }\n')
+        os.chmod(file.name, 0o755)
+        path = os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"]
+        status, text = self.run_script("--tool", "memcheck", PATH=path)
+        self.assertEqual(status, 1, text)
+        record, _ = self.results()
+        self.assertEqual([test["result"] for test in record["tests"]], ["passed", "failed", "passed"])
+        self.assertEqual(self.calls()[2:], ["Table/Kernel.Agrees/0", "Table/Kernel.Agrees/1"])
+
+    def test_time_that_is_up_ends_it_with_what_is_there(self):
+        # A minute that has passed when the tests begin.
+        with open(os.path.join(self.folder, "run_gpu_tests.sh"), encoding="utf-8") as file:
+            script = file.read()
+        with open(file.name, "w", encoding="utf-8") as file:
+            file.write(script.replace("set -euo pipefail", "set -euo pipefail\nSECONDS=60", 1))
+        status, text = self.run_script("--minutes", "1")
+        self.assertEqual(status, 0, text)
+        record, page = self.results()
+        self.assertEqual((record["tests"], record["trainings"], record["profile"]), ([], [], None))
+        self.assertEqual(record["left out"],
+                         "11 tests, trainings and profiles were not begun within 1 minutes")
+        self.assertIn("| left out | 11 tests", page)
 
     def test_a_part(self):
         status, text = self.run_script("--filter", "Table*", "--limit", "5")
@@ -141,7 +191,7 @@ class RunGpuTests(unittest.TestCase):
             self.assertFalse(os.path.exists(os.path.join(self.folder, "results")))
 
     def test_wrong_usage(self):
-        for options in (["--limit", "x"], ["--out"], ["--fast"]):
+        for options in (["--limit", "x"], ["--minutes", "0"], ["--out"], ["--fast"]):
             status, text = self.run_script(*options)
             self.assertEqual(status, 2, text)
             self.assertFalse(os.path.exists(os.path.join(self.folder, "results")))

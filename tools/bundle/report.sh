@@ -22,6 +22,11 @@ milliseconds_of() {
   sed -n 's/^\[\( *OK\|  FAILED \|  SKIPPED\) \].*(\([0-9]*\) ms)$/\2/p' "$1" | head -n 1
 }
 
+# passed_in LOG: the tests that passed, with their milliseconds, a line each.
+passed_in() {
+  sed -n 's/^\[       OK \] \([^ ,]*\).* (\([0-9]*\) ms)$/\1\t\2/p' "$1"
+}
+
 # describe DEVICES DRIVER TOOL BUILD-FILE: the facts. DEVICES: what 'trainer list devices' prints.
 describe() {
   sed -n 's/^ *cuda  */device\t/p' <<<"$1"

@@ -17,6 +17,8 @@ usage: ./run_gpu_tests.sh [options]
   --tool TOOL       run the tests under compute-sanitizer --tool TOOL (memcheck, racecheck, initcheck,
                     synccheck), which must be in PATH; no training, no profile
   --limit SECONDS   for one test (default: 600)
+  --minutes N       after N minutes nothing more is begun, and what is there is written: for a card that is
+                    lent for a while (default: no limit)
   -h, --help        print this text
 
 Exit status: 0 all passed, 1 something failed, 2 wrong usage, 77 there is no GPU to run on.
@@ -34,13 +36,14 @@ train=yes
 profile=yes
 tool=""
 limit=600
+minutes=""
 while [ "$#" -gt 0 ]; do
   case "$1" in
     -h | --help)
       usage
       exit 0
       ;;
-    --out | --filter | --tool | --limit)
+    --out | --filter | --tool | --limit | --minutes)
       [ "$#" -ge 2 ] || wrong_usage "$1 needs a value"
       declare "${1#--}=$2"
       if [ "$1" = --filter ] || [ "$1" = --tool ]; then
@@ -56,6 +59,14 @@ while [ "$#" -gt 0 ]; do
   shift
 done
 [[ "$limit" =~ ^[1-9][0-9]*$ ]] || wrong_usage "--limit needs a number of seconds, not '$limit'"
+[[ "$minutes" =~ ^([1-9][0-9]*)?$ ]] || wrong_usage "--minutes needs a number, not '$minutes'"
+
+left_out=0
+# is_over: whether the time is up; then what would have come is counted.
+is_over() {
+  [ -n "$minutes" ] && [ "$SECONDS" -ge $((60 * minutes)) ] || return 1
+  left_out=$((left_out + 1))
+}
 
 devices="$(bin/trainer list devices)" || devices=""
 device="$(sed -n 's/^ *cuda  *//p' <<<"$devices")"
@@ -79,20 +90,44 @@ trap 'exit 1' INT TERM
 printf 'Device: %s\n' "$device"
 sed -n 's/^ *\(cuBLAS\|cuDNN\)  */\1: /p' <<<"$devices"
 
-# Each test is a process of its own: after an illegal access a process cannot use the GPU any more.
+# A suite is a process first, which starts the GPU once for all its tests. What does not pass there is done
+# anew in a process of its own: after an illegal access a process cannot use the GPU any more.
 bin/test_cuda --gtest_list_tests --gtest_filter="$filter" |
   awk '/^[^ ]+\.$/ {suite = $1} /^  / {print suite $1}' >"$scratch/names"
 total="$(wc -l <"$scratch/names")"
 [ "$total" -gt 0 ] || wrong_usage "no test matches '$filter'"
+run_tests() { # run_tests FILTER: status of the program, whose output is $scratch/log
+  timeout "$limit" ${under[@]+"${under[@]}"} bin/test_cuda --gtest_filter="$1" >"$scratch/log" 2>&1 </dev/null
+}
+: >"$scratch/passed"
+while read -r suite; do
+  if is_over; then
+    left_out=$((left_out - 1)) # its tests are counted below
+    continue
+  fi
+  printf 'Suite: %s\n' "${suite%.}"
+  tests="$(awk -v suite="$suite" 'index($0, suite) == 1' "$scratch/names" | paste -s -d :)"
+  status=0
+  run_tests "$tests" || status=$?
+  # The tool does not say which test it means.
+  [ -n "$tool" ] && [ "$status" -ne 0 ] || passed_in "$scratch/log" >>"$scratch/passed"
+done < <(sed 's/\..*/./' "$scratch/names" | uniq)
 number=0
 : >"$scratch/tests"
 while read -r test; do
   number=$((number + 1))
-  status=0
-  timeout "$limit" ${under[@]+"${under[@]}"} bin/test_cuda --gtest_filter="$test" >"$scratch/log" 2>&1 </dev/null ||
-    status=$?
-  result="$(result_of "$status" "$scratch/log")"
-  printf '%s\t%s\t%s\n' "$test" "$result" "$(milliseconds_of "$scratch/log")" >>"$scratch/tests"
+  milliseconds="$(awk -F '\t' -v test="$test" '$1 == test {print $2; exit}' "$scratch/passed")"
+  if [ -n "$milliseconds" ]; then
+    result=passed
+  elif is_over; then
+    continue
+  else
+    status=0
+    run_tests "$test" || status=$?
+    result="$(result_of "$status" "$scratch/log")"
+    milliseconds="$(milliseconds_of "$scratch/log")"
+  fi
+  printf '%s\t%s\t%s\n' "$test" "$result" "$milliseconds" >>"$scratch/tests"
   printf '[%d/%d] %-8s %s\n' "$number" "$total" "$result" "$test"
   if [ "$result" != passed ]; then
     printf '### %s: %s\n' "$test" "$result" >>"$scratch/failures"
@@ -105,6 +140,9 @@ done <"$scratch/names"
 run_training() { # run_training NAME OPTIONS...
   local name="$1" status=0 start=$SECONDS
   shift
+  if is_over; then
+    return
+  fi
   printf 'Training: %s\n' "$name"
   bin/trainer train --device cuda --out "$scratch/run" --overwrite "$@" >"$scratch/log" 2>&1 </dev/null ||
     status=$?
@@ -130,7 +168,7 @@ if [ "$train" = yes ]; then
   run_training "text, attention" --task text --data data --backbone attention --steps 200
 fi
 
-if [ "$profile" = yes ]; then
+if [ "$profile" = yes ] && ! is_over; then
   printf 'Profiling; this takes the longest\n'
   status=0
   bin/profile_kernels time --device cuda --variant all --json "$scratch/profile.json" \
@@ -144,6 +182,11 @@ fi
 
 driver="$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)" || driver=""
 describe "$devices" "${driver:-unknown}" "$tool" "$here/build.txt" >"$scratch/facts"
+if [ "$left_out" -gt 0 ]; then
+  said="$left_out tests, trainings and profiles were not begun within $minutes minutes"
+  printf 'left out\t%s\n' "$said" >>"$scratch/facts"
+  printf '%s\n' "$said"
+fi
 write_json "$scratch" >"$scratch/results.json"
 write_markdown "$scratch" >"$scratch/results.md"
 name="gpu-$(date -u +%Y%m%d-%H%M%S)"
