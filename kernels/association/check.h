@@ -29,16 +29,15 @@ Status check_attention(const P& p, int last_variant) {
   return {};
 }
 
-/// Of softmax attention on a GPU: what it can multiply in which precision.
+/// Of softmax attention and retrieval on a GPU: what they can multiply in which precision.
 template <class P>
 Status check_precision(const P& p) {
   if (p.precision == Precision::bf16 || (p.precision == Precision::tf32 && p.dtype != DType::f32)) {
     return Status::invalid(
-        "attention: products of arrays in f32 are in f32 or tf32, of others in "
-        "what they are stored in");
+        "products of arrays in f32 are in f32 or tf32, of others in what they are stored in");
   }
   if (p.precision == Precision::tf32 && p.variant != 0) {
-    return Status::invalid("attention: in tf32 there is one variant");
+    return Status::invalid("products in tf32 have one variant");
   }
   return {};
 }

@@ -521,6 +521,9 @@ TEST(RetrievalTilesOnSimt, LeaveTheRestToTheGeneralKernel) {
   EXPECT_EQ(code_of(in_tf32, DType::f32, 0), Status::Code::ok);
   EXPECT_EQ(code_of(in_tf32, DType::f32, 4), Status::Code::invalid_argument);
   EXPECT_EQ(code_of(in_tf32, DType::f64, 0), Status::Code::invalid_argument);
+  CaseArrays arrays(in_tf32, DType::f32, cpu);
+  EXPECT_STREQ(in_tf32.run_simt(arrays.data(), DType::f32, 4, SimtContext{}).message,
+               "products in tf32 have one variant");  // that of attention, too
 }
 
 }  // namespace
