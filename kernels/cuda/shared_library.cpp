@@ -33,25 +33,40 @@ std::vector<fs::path> entries_of(const fs::path& folder, const std::string& pref
   return found;
 }
 
-// The folder above bin/ of the first python3 in PATH, as it is called there: for a virtual
-// environment, which links to another python, that is the environment.
-std::string prefix_of_python() {
+// The folder above bin/ of the first python3 in PATH, as it is called there, and of what it links
+// to, link by link: the python3 of a virtual environment links to another python, and one in
+// /usr/local/bin may link to that of an environment.
+std::vector<std::string> prefixes_of_python() {
+  constexpr std::size_t kMostLinks = 8;
+  std::vector<std::string> prefixes;
   const std::string path = environment("PATH");
-  for (std::size_t begin = 0; begin < path.size();) {
+  for (std::size_t begin = 0; begin < path.size() && prefixes.empty();) {
     const std::size_t end = std::min(path.find(':', begin), path.size());
-    const std::string folder = path.substr(begin, end - begin);
-    if (!folder.empty() && access((folder + "/python3").c_str(), X_OK) == 0) {
-      return fs::path(folder).parent_path().string();
-    }
+    fs::path python = fs::path(path.substr(begin, end - begin)) / "python3";
     begin = end + 1;
+    if (!python.is_absolute() || access(python.c_str(), X_OK) != 0) {
+      continue;
+    }
+    std::error_code error;
+    while (prefixes.size() < kMostLinks) {
+      prefixes.push_back(python.parent_path().parent_path().string());
+      const fs::path to = fs::read_symlink(python, error);
+      if (error) {
+        break;
+      }
+      python = (python.parent_path() / to).lexically_normal();
+    }
   }
-  return "";
+  return prefixes;
 }
 
 std::vector<fs::path> folders_of_wheels(const std::vector<std::string>& of_wheels) {
+  std::vector<std::string> prefixes = {environment("VIRTUAL_ENV"), environment("CONDA_PREFIX")};
+  for (const std::string& prefix : prefixes_of_python()) {
+    prefixes.push_back(prefix);
+  }
   std::vector<fs::path> folders;
-  for (const std::string& prefix :
-       {environment("VIRTUAL_ENV"), environment("CONDA_PREFIX"), prefix_of_python()}) {
+  for (const std::string& prefix : prefixes) {
     if (prefix.empty()) {
       continue;
     }

@@ -11,7 +11,8 @@ class SharedLibrary {
   /// Opens the library `file` ("libcublasLt.so.13"). In this order: where the system's loader looks
   /// (LD_LIBRARY_PATH, the paths of ldconfig), /usr/local/cuda*/lib64, the system's library
   /// folders, and the folders `of_wheels` (below nvidia/, "cublas/lib") in the site-packages of
-  /// VIRTUAL_ENV, CONDA_PREFIX and the python3 in PATH. It stays open until the program ends.
+  /// VIRTUAL_ENV, CONDA_PREFIX, the python3 in PATH and what that links to. It stays open until the
+  /// program ends.
   SharedLibrary(const std::string& file, const std::vector<std::string>& of_wheels);
 
   bool loaded() const { return handle_ != nullptr; }

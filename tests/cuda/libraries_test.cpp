@@ -64,6 +64,21 @@ TEST_F(Libraries, AreFoundInAWheelOfTheVirtualEnvironment) {
   EXPECT_EQ(library.problem(), "");
 }
 
+TEST_F(Libraries, AreFoundInTheEnvironmentOfAPythonThatIsLinkedTo) {
+  install();
+  unsetenv("VIRTUAL_ENV");
+  fs::create_directories(root_ / "bin");
+  fs::create_directories(root_ / "elsewhere/bin");
+  fs::create_symlink("/bin/sh", root_ / "bin/python3");  // as in an environment: to another folder
+  fs::create_symlink("../../bin/python3", root_ / "elsewhere/bin/python3");
+  const std::string path = std::getenv("PATH");
+  setenv("PATH", ((root_ / "elsewhere/bin").string() + ":" + path).c_str(), 1);
+  SharedLibrary library(file_, {"fake/lib"});
+  setenv("PATH", path.c_str(), 1);
+  ASSERT_TRUE(library.loaded()) << library.problem();
+  EXPECT_EQ(library.path(), (folder_ / file_).string());
+}
+
 TEST_F(Libraries, ThatAreMissingAreToldWithThePlaces) {
   SharedLibrary library(file_, {"fake/lib"});
   EXPECT_FALSE(library.loaded());
