@@ -162,7 +162,8 @@ struct ListedRow {
       const T score = n < count ? scores[n] : T(0);
       const std::int32_t number = n < count ? numbers[n] : 0;
       const bool keeps = n < count && score > bound;
-      const unsigned votes = ballot_of_row(keeps);  // behind it all have read
+      const unsigned votes = ballot_of_row(keeps);
+      __syncwarp();  // all have read; the votes do not order memory
       if (keeps) {
         scores[kept + votes_before(votes)] = score;
         numbers[kept + votes_before(votes)] = number;

@@ -227,6 +227,7 @@ BASIN_KERNEL void lists_queries_kernel(RetrievalBackward p, GatheredRule rule, L
               }
               const int grown = ListedRow<T>(lists, row).append(count, passes, scores[r], numbers);
               most = most < grown ? grown : most;
+              __syncwarp();  // all have read
               if (writes()) {
                 rows.count[row] = grown;
               }
@@ -407,6 +408,7 @@ BASIN_KERNEL void lists_keys_kernel(RetrievalBackward p, GatheredRule rule, List
               }
               const int grown = ListedRow<T>(lists, row).append(count, passes, scores[r], numbers);
               most = most < grown ? grown : most;
+              __syncwarp();  // all have read
               if (writes()) {
                 rows.count[row] = grown;
               }

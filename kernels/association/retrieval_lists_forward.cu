@@ -59,7 +59,7 @@ BASIN_KERNEL void lists_forward_kernel(RetrievalForward p, GatheredRule rule, st
     __syncthreads();
 
     unsigned seen_any = 0;  // bit r: this thread's row r sees a key among this thread's columns
-    // Whoever writes what a row's threads share is one of them: no barrier, they are in one warp.
+    // Whoever writes what a row's threads share is one of them: they wait for their warp alone.
     const auto writes = [] { return tile_x() == 0; };
 
     // A row whose list is full: the root of the list is a better bound.
@@ -133,6 +133,7 @@ BASIN_KERNEL void lists_forward_kernel(RetrievalForward p, GatheredRule rule, st
       const bool solves = sees && is_number && listed;
       const double tau =
           ListedRow<T>(lists, row).root(rows.count[row], weights, largest, -1.0, solves);
+      __syncwarp();
       if (writes()) {
         rows.tau[row] = listed ? tau : -1.0;
         rows.overflowed[row] = !listed && is_number ? 1 : 0;
@@ -235,6 +236,7 @@ BASIN_KERNEL void lists_forward_kernel(RetrievalForward p, GatheredRule rule, st
               }
               const int grown = ListedRow<T>(lists, row).append(count, passes, scores[r], numbers);
               most = most < grown ? grown : most;
+              __syncwarp();  // all have read
               if (writes()) {
                 rows.largest[row] = largest;
                 rows.bound[row] = bound;
