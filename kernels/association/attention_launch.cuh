@@ -46,14 +46,6 @@ std::int64_t attention_forward_bytes(const AttentionForward& p, const Rule& rule
   return numbers * static_cast<std::int64_t>(size_of(p.dtype));
 }
 
-/// Dynamic bytes of a block that may have static ones, too. launch() looks at the dynamic ones when
-/// it asks a GPU for more than 48 KiB: what lies just below becomes just above.
-inline std::size_t beside_static(std::size_t bytes) {
-  constexpr std::size_t kWithoutAsking = 48 * 1024;
-  constexpr std::size_t kStatic = 1024;
-  return bytes <= kWithoutAsking && bytes + kStatic > kWithoutAsking ? kWithoutAsking + 16 : bytes;
-}
-
 /// `name`, `combine`: of the launches. p.dtype is f32 or f64, and there are queries.
 template <class Rule>
 Status launch_attention_forward(const char* name, const char* combine, const AttentionForward& p,
@@ -68,7 +60,7 @@ Status launch_attention_forward(const char* name, const char* combine, const Att
     const LaunchShape shape{name,
                             {static_cast<unsigned>(p.B * p.H * tiles * split.parts), 1, 1},
                             {kTileThreads, 1, 1},
-                            beside_static(Tile::kBytes + Walk::bytes(rule))};
+                            Tile::kBytes + Walk::bytes(rule)};
     const Status status = launch(shape, context, attention_forward_kernel<T, kWidth, kFew, Rule>, p,
                                  rule, split, tiles, wide);
     if (!status.ok() || split.parts == 1) {

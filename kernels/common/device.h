@@ -21,11 +21,13 @@ using Index3 = dim3;
 inline constexpr int kWarpSize = 32;
 inline constexpr unsigned kAllLanes = 0xFFFFFFFFu;
 
-/// N elements of the block's shared memory, uninitialised. One array for each (T, N, Tag): a kernel
-/// that needs two of one type and length gives them tags.
+/// N elements of the block's shared memory, uninitialised, at a multiple of 16 bytes: packs can be
+/// loaded from them. One array for each (T, N, Tag): a kernel that needs two of one type and length
+/// gives them tags.
 template <class T, int N, class Tag = void>
 __device__ __forceinline__ T* shared() {
-  __shared__ T storage[N];
+  static_assert(alignof(T) <= 16);
+  __shared__ __align__(16) T storage[N];
   return storage;
 }
 

@@ -8,6 +8,7 @@
 
 #include "kernels/common/context.h"
 #include "kernels/common/device.h"
+#include "kernels/common/launch_sizes.h"
 #include "kernels/common/status.h"
 #ifdef __CUDACC__
 #include "kernels/cuda/runtime.h"
@@ -34,12 +35,11 @@ using DeviceContext = CudaContext;
 template <class... Parameters, class... Arguments>
 Status launch(const LaunchShape& shape, const CudaContext& context, void (*kernel)(Parameters...),
               Arguments&&... arguments) {
-  constexpr std::size_t kWithoutAsking = 48 * 1024;
   cuda_range_begin(shape.name);
   cudaError_t error = cudaSuccess;
-  if (shape.shared_bytes > kWithoutAsking) {
-    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                 static_cast<int>(shape.shared_bytes));
+  if (shape.shared_bytes > kSharedWithoutAsking) {
+    error = static_cast<cudaError_t>(
+        cuda_allow_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes));
   }
   if (error == cudaSuccess) {
     cudaLaunchConfig_t config{};

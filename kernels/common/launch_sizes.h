@@ -2,9 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 namespace basin::kernels {
+
+/// Dynamic shared memory of a block up to which launch() asks a GPU for nothing: the rest of 48 KiB
+/// is for static arrays.
+inline constexpr std::size_t kSharedWithoutAsking = 32 * 1024;
 
 /// `count` cut into pieces of `size`.
 constexpr std::int64_t pieces_of(std::int64_t count, std::int64_t size) {

@@ -14,8 +14,9 @@ namespace basin::kernels {
 class ChunkFunction {
  public:
   template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, ChunkFunction>) ChunkFunction(
-      F&& function)  // NOLINT(google-explicit-constructor): reads as the callable itself
+  requires(!std::is_same_v<std::remove_cvref_t<F>, ChunkFunction>)
+      // NOLINTNEXTLINE(google-explicit-constructor): reads as the callable itself
+      ChunkFunction(F&& function)
       : object_(const_cast<void*>(static_cast<const void*>(&function))),
         call_([](void* object, std::int64_t chunk) {
           (*static_cast<std::remove_reference_t<F>*>(object))(chunk);

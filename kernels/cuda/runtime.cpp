@@ -39,6 +39,7 @@ Status from(cudaError_t error, const char* what) {
 
 struct Probe {
   CudaDevice device;
+  std::size_t shared_bytes = 0;  // of a block that asks for more than 48 KiB
   Status status;
   char message[512] = {};
 
@@ -86,6 +87,7 @@ struct Probe {
     device.multiprocessors = properties.multiProcessorCount;
     device.memory = properties.totalGlobalMem;
     device.cache = properties.l2CacheSize;
+    shared_bytes = properties.sharedMemPerBlockOptin;
     if (properties.major < 8 ||
         !has_code_for(cuda_architectures(), properties.major, properties.minor)) {
       refuse(Status::Code::unsupported,
@@ -220,6 +222,21 @@ Status cuda_move(void* to, const void* from_, std::size_t bytes, const CudaConte
 
 Status cuda_synchronize(const CudaContext& context) {
   return from(cudaStreamSynchronize(context.stream), "waiting for the GPU");
+}
+
+int cuda_allow_shared_memory(const void* kernel, std::size_t bytes) {
+  cudaFuncAttributes now{};
+  if (const cudaError_t error = cudaFuncGetAttributes(&now, kernel); error != cudaSuccess) {
+    return error;
+  }
+  if (static_cast<std::size_t>(now.maxDynamicSharedSizeBytes) >= bytes) {
+    return cudaSuccess;
+  }
+  // All that there is: the same number from every thread, whatever each of them needs.
+  const std::size_t most =
+      probe().shared_bytes - std::min(probe().shared_bytes, now.sharedSizeBytes);
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                              static_cast<int>(most));
 }
 
 Status cuda_launch_failure(const char* kernel, const unsigned (&blocks)[3],

@@ -45,6 +45,10 @@ Status cuda_move(void* to, const void* from, std::size_t bytes, const CudaContex
 /// Waits until everything queued has run. Tells of a kernel that failed meanwhile.
 Status cuda_synchronize(const CudaContext&);
 
+/// Lets `kernel` be launched with so many bytes of dynamic shared memory beside its static arrays,
+/// if the card has as many. Returns a cudaError_t.
+int cuda_allow_shared_memory(const void* kernel, std::size_t bytes);
+
 /// What launch() answers when a kernel could not be started: names the kernel, its grid and block,
 /// the card and the architectures built for. `error` is a cudaError_t.
 Status cuda_launch_failure(const char* kernel, const unsigned (&blocks)[3],

@@ -166,10 +166,19 @@ struct Registers {
   static constexpr int kThreads = 256;
 };
 
+// Four neighbours in shared memory, at a multiple of a pack.
 template <class T>
-struct alignas(16) Quad {
-  T v[4];
-};
+BASIN_DEVICE void read_four(const T* from, T* numbers) {
+  constexpr int kWidth = pack_width(sizeof(T));
+  BASIN_UNROLL
+  for (int first = 0; first < 4; first += kWidth) {
+    const Pack<T, kWidth> values = load_pack<kWidth>(from + first);
+    BASIN_UNROLL
+    for (int e = 0; e < kWidth; ++e) {
+      numbers[first + e] = values.at[e];
+    }
+  }
+}
 
 // Issues the copies of the kDepth x kSide piece at (first, start) of a matrix whose element (l, s)
 // is from[l by_l + s by_s]; beyond the matrix there are zeros.
@@ -220,18 +229,18 @@ BASIN_KERNEL void BASIN_AT_MOST(256) register_tiles(Product<T> p) {
       const T* const b_tile = b_tiles + buffer * kPiece;
       BASIN_UNROLL
       for (int l = 0; l < Sizes::kDepth; ++l) {
-        Quad<T> left[Sizes::kQuads];
-        Quad<T> right[Sizes::kQuads];
+        T left[4 * Sizes::kQuads];
+        T right[4 * Sizes::kQuads];
         BASIN_UNROLL
         for (int q = 0; q < Sizes::kQuads; ++q) {
-          left[q] = *reinterpret_cast<const Quad<T>*>(a_tile + l * Sizes::kRow + q * 64 + y);
-          right[q] = *reinterpret_cast<const Quad<T>*>(b_tile + l * Sizes::kRow + q * 64 + x);
+          read_four(a_tile + l * Sizes::kRow + q * 64 + y, left + 4 * q);
+          read_four(b_tile + l * Sizes::kRow + q * 64 + x, right + 4 * q);
         }
         BASIN_UNROLL
         for (int r = 0; r < 4 * Sizes::kQuads; ++r) {
           BASIN_UNROLL
           for (int c = 0; c < 4 * Sizes::kQuads; ++c) {
-            sums[r][c] += left[r / 4].v[r % 4] * right[c / 4].v[c % 4];
+            sums[r][c] += left[r] * right[c];
           }
         }
       }

@@ -341,9 +341,8 @@ void Block::named_barrier(int id, int threads, bool wait, const Location& at) {
   }
 }
 
-void* Block::static_shared(const void* key, std::size_t bytes, std::size_t alignment,
-                           const Location& at) {
-  void* const data = shared_.array(key, bytes, alignment, at, error_);
+void* Block::static_shared(const void* key, std::size_t bytes, const Location& at) {
+  void* const data = shared_.array(key, bytes, at, error_);
   if (data == nullptr) {
     error_ = who(running_) + ": " + error_;
     stop();

@@ -69,8 +69,7 @@ class Block {
                        const Location& at);
   void matrix_multiply(Collective what, float* d, const std::uint32_t* a, const std::uint32_t* b,
                        const Location& at);
-  void* static_shared(const void* key, std::size_t bytes, std::size_t alignment,
-                      const Location& at);
+  void* static_shared(const void* key, std::size_t bytes, const Location& at);
   void* dynamic_shared() { return shared_.dynamic(); }
   bool in_shared_memory(const void* data, std::size_t bytes) const {
     return shared_.holds(data, bytes);

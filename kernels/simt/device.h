@@ -49,13 +49,13 @@ struct SharedKey {
 
 }  // namespace simt
 
-/// N elements of the block's shared memory, uninitialised. One array for each (T, N, Tag): a kernel
-/// that needs two of one type and length gives them tags.
+/// N elements of the block's shared memory, uninitialised, at a multiple of 16 bytes: packs can be
+/// loaded from them. One array for each (T, N, Tag): a kernel that needs two of one type and length
+/// gives them tags.
 template <class T, int N, class Tag = void>
 T* shared(simt::Location at = simt::Location::current()) {
-  static_assert(std::is_trivially_destructible_v<T>);
-  return static_cast<T*>(
-      simt::static_shared(&simt::SharedKey<T, N, Tag>::key, sizeof(T) * N, alignof(T), at));
+  static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 16);
+  return static_cast<T*>(simt::static_shared(&simt::SharedKey<T, N, Tag>::key, sizeof(T) * N, at));
 }
 
 /// The bytes that the launch asked for.

@@ -31,8 +31,8 @@ void matrix_multiply(Collective what, float* d, const std::uint32_t* a, const st
   Block::of_this_thread().matrix_multiply(what, d, a, b, at);
 }
 
-void* static_shared(const void* key, std::size_t bytes, std::size_t alignment, const Location& at) {
-  return Block::of_this_thread().static_shared(key, bytes, alignment, at);
+void* static_shared(const void* key, std::size_t bytes, const Location& at) {
+  return Block::of_this_thread().static_shared(key, bytes, at);
 }
 
 void* dynamic_shared() { return Block::of_this_thread().dynamic_shared(); }

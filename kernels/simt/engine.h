@@ -87,8 +87,8 @@ void matrix_exchange(const std::uint16_t* row, int count, bool transposed, std::
 void matrix_multiply(Collective what, float* d, const std::uint32_t* a, const std::uint32_t* b,
                      const Location& at);
 
-/// The array of this block that belongs to `key`.
-void* static_shared(const void* key, std::size_t bytes, std::size_t alignment, const Location& at);
+/// The array of this block that belongs to `key`, at a multiple of 16 bytes and of no more.
+void* static_shared(const void* key, std::size_t bytes, const Location& at);
 void* dynamic_shared();
 
 /// Copies `valid` of `bytes` bytes and zeros the rest, at the wait; until then the target is NaN.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <new>
 
+#include "kernels/common/launch_sizes.h"
 #include "kernels/simt/context.h"
 #include "kernels/simt/messages.h"
 #include "kernels/simt/sanitizer.h"
@@ -13,15 +14,17 @@ namespace basin::kernels::simt {
 
 namespace {
 constexpr std::size_t kAlignment = 1024;  // of dynamic_shared() in common/device.h
-constexpr std::size_t kWithoutAsking = 48 * 1024;
 constexpr std::size_t kRedZone = 256;
+// Static arrays lie at a multiple of that in front of a red zone's border, never at one: a GPU
+// promises no more.
+constexpr std::size_t kPromised = 16;
 constexpr int kNan = 0xFF;  // all ones are a NaN in every floating type
 
 std::size_t round_up(std::size_t bytes, std::size_t to) { return (bytes + to - 1) / to * to; }
 }  // namespace
 
 // Room for the largest limit, for each array's gap and for rounding each one up to a red zone.
-constexpr std::size_t kCapacity = kSharedBytesOfHopper + (32 + 2) * 2 * kRedZone;
+constexpr std::size_t kCapacity = kSharedBytesOfHopper + (32 + 2) * (2 * kRedZone + kPromised);
 
 SharedMemory::SharedMemory()
     : memory_(static_cast<std::byte*>(::operator new (kCapacity, std::align_val_t{kAlignment}))),
@@ -52,8 +55,8 @@ bool SharedMemory::holds(const void* data, std::size_t bytes) const {
   return !std::less<>{}(at, memory_) && !std::less<>{}(memory_ + end_, at + bytes);
 }
 
-void* SharedMemory::array(const void* key, std::size_t bytes, std::size_t alignment,
-                          const Location& at, std::string& problem) {
+void* SharedMemory::array(const void* key, std::size_t bytes, const Location& at,
+                          std::string& problem) {
   for (int i = 0; i < count_; ++i) {
     const Array& known = arrays_[static_cast<std::size_t>(i)];
     if (known.key == key) {
@@ -69,28 +72,27 @@ void* SharedMemory::array(const void* key, std::size_t bytes, std::size_t alignm
   // on.
   const std::size_t in_front =
       dynamic_bytes_ > 0 ? round_up(static_bytes_ + bytes, kAlignment) : static_bytes_ + bytes;
-  // launch() on a GPU asks for more than 48 KiB by the dynamic part alone.
-  const bool unasked = dynamic_bytes_ <= kWithoutAsking;
-  const std::size_t limit =
-      unasked && dynamic_bytes_ > 0 ? std::min(limit_, kWithoutAsking) : limit_;
+  // A GPU has this much for kernels that launch() does not ask for.
+  constexpr std::size_t kUnasked = 48 * 1024;
+  const bool asked = dynamic_bytes_ > kSharedWithoutAsking;
+  const std::size_t limit = asked || dynamic_bytes_ == 0 ? limit_ : std::min(limit_, kUnasked);
   if (in_front + dynamic_bytes_ > limit) {
     problem = "shared memory: " + std::to_string(bytes) + " bytes asked for at " + place(at) +
               " on top of " + std::to_string(used_) + " (" + std::to_string(dynamic_bytes_) +
               " of them dynamic), but a block has " + std::to_string(limit);
     return nullptr;
   }
-  if (count_ == kMostArrays || alignment > kRedZone) {
+  if (count_ == kMostArrays) {
     problem = "shared memory at " + place(at) + ": a block can have " +
-              std::to_string(kMostArrays) + " static arrays, aligned to at most " +
-              std::to_string(kRedZone) + " bytes";
+              std::to_string(kMostArrays) + " static arrays";
     return nullptr;
   }
-  std::byte* const data = memory_ + end_;
+  std::byte* const data = memory_ + end_ + kPromised;
   unpoison(data, bytes);
   arrays_[static_cast<std::size_t>(count_++)] = {key, data, at};
   static_bytes_ += bytes;
   used_ = in_front + dynamic_bytes_;
-  end_ = round_up(end_ + bytes + kRedZone, kRedZone);
+  end_ = round_up(end_ + kPromised + bytes + kRedZone, kRedZone);
   touched_ = std::max(touched_, std::min(end_, kCapacity));
   return data;
 }

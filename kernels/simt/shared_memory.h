@@ -26,8 +26,7 @@ class SharedMemory {
   bool holds(const void* data, std::size_t bytes) const;
 
   /// The array of `key`, made on the first call. Null if it cannot be had; `problem` says why.
-  void* array(const void* key, std::size_t bytes, std::size_t alignment, const Location& at,
-              std::string& problem);
+  void* array(const void* key, std::size_t bytes, const Location& at, std::string& problem);
 
   std::size_t used() const { return used_; }
 

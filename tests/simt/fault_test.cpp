@@ -133,6 +133,11 @@ void static_and_dynamic() {
   shared<char, 256>()[0] = 1;
 }
 
+void large_static_and_dynamic() {
+  dynamic_shared<char>()[0] = 1;
+  shared<char, 16385>()[0] = 1;
+}
+
 void same_array_twice() {
   float* const a = shared<float, 8>();
   float* const b = shared<float, 8>();
@@ -156,9 +161,14 @@ TEST(Fault, SharedMemory) {
   EXPECT_NE(std::string(launch(more, SimtContext{}, static_and_dynamic).message)
                 .find("256 bytes asked for at"),
             std::string::npos);
-  more.shared_bytes = 48 * 1024 - 256;  // launch() would not ask for more than 48 KiB
-  EXPECT_NE(std::string(launch(more, SimtContext{}, static_and_dynamic).message).find("has 49152"),
-            std::string::npos);
+  // Up to 32 KiB launch() asks for nothing, and static arrays have what is left of 48.
+  more.shared_bytes = 32 * 1024;
+  EXPECT_TRUE(launch(more, SimtContext{}, static_and_dynamic).ok());
+  EXPECT_NE(
+      std::string(launch(more, SimtContext{}, large_static_and_dynamic).message).find("has 49152"),
+      std::string::npos);
+  more.shared_bytes += 16;
+  EXPECT_TRUE(launch(more, SimtContext{}, large_static_and_dynamic).ok());
   expect_fault({"two places ask for the same shared array", "give one of them a tag"}, 32, {},
                same_array_twice);
   const Status status = launch({"big", {1, 1, 1}, {32, 1, 1}, 300000}, SimtContext{}, deadlock);
@@ -186,6 +196,21 @@ TEST(Fault, PackAtAnAddressThatIsNoMultipleOfIt) {
   run_block(1, {}, load_four, x, 4, &y);
   EXPECT_EQ(y, 7);
   expect_fault({"pack.cuh", "thread (0,0,0) moves 16 bytes at once"}, 32, {}, load_four, x, 3, &y);
+}
+
+template <int W>
+void load_from_static(float* y) {
+  float* const x = shared<float, 8>();
+  x[0] = 3;
+  *y = load_pack<W>(x).at[0];
+}
+
+TEST(Fault, PackOfASharedArrayThatIsWiderThanItsAlignment) {
+  float y = 0;
+  run_block(1, {}, load_from_static<4>, &y);
+  EXPECT_EQ(y, 3);
+  expect_fault({"pack.cuh", "thread (0,0,0) moves 32 bytes at once"}, 1, {}, load_from_static<8>,
+               &y);
 }
 
 void nothing() {}
