@@ -1,6 +1,6 @@
 // A small language model learns to count modulo 10.
+#include <cstdint>
 #include <cstdio>
-#include <utility>
 
 #include "nn/language_model.h"
 #include "nn/optim/optimizer.h"
@@ -23,7 +23,7 @@ int main() {
   options.width = 32;
   options.layers = 1;
   options.max_length = kLength;
-  const nn::LanguageModel model(options, 1);
+  nn::LanguageModel model(options, 1);
   const auto optimizer = nn::make_optimizer(model.parameters(), nn::OptimizerOptions());
   double first = 0.0, last = 0.0;
   for (int step = 0; step < 50; ++step) {
