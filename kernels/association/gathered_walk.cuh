@@ -6,12 +6,16 @@
 // The keys' side of such a mask is gathered twice. A key is drawn anew for each group of queries,
 // so of a tile of keys a group sees a few. A block therefore has a longer range of keys, takes for
 // one group after the other those that are left as its rows, and adds up what the groups give.
+//
+// Top-k hides what the scores decide: the loops ask for the threshold of a query
+// (retrieval_thresholds.h) and take the pairs below it out of the sight of a tile.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
 #include "kernels/association/general_visibility.cuh"
+#include "kernels/association/key_sample.h"
 #include "kernels/association/prefix_visibility.cuh"
 #include "kernels/association/tiles.cuh"
 #include "kernels/common/block_reduce.cuh"
@@ -21,7 +25,7 @@ namespace basin::kernels {
 
 namespace {
 
-template <Side kSide, int kRows, int kColumns, bool kAhead>
+template <Side kSide, int kRows, int kColumns, bool kAhead, bool kSamples = false>
 class GatheredWalk;
 
 struct GatheredRule {
@@ -36,6 +40,40 @@ struct GatheredRule {
       0;  ///< of a block of the keys' side that adds up groups; 0: there is none
   void* statistics = nullptr;  ///< as in retrieval.h
   std::int64_t* steps = nullptr;
+  /// Of top-k, the least score that each query keeps, threshold_stride from one query to the next;
+  /// or null: it keeps all.
+  const void* thresholds = nullptr;
+  std::int64_t threshold_stride = 1;
+
+  BASIN_HOST_DEVICE bool has_thresholds() const { return thresholds != nullptr; }
+  /// Of query `i` of those that begin at `first` of all; where i is below 0 there is none.
+  template <class T>
+  BASIN_DEVICE T threshold(std::int64_t first, std::int64_t i) const {
+    return i < 0 ? Maximum::identity<T>()
+                 : static_cast<const T*>(thresholds)[(first + i) * threshold_stride];
+  }
+  /// Takes the pairs of a tile out of `sight` whose score, beta times a product, is below the
+  /// threshold of their query; queries of the head begin at `first` of all.
+  template <Side kSide, class Walk, class T, int kR, int kC, class Sight>
+  BASIN_DEVICE void drop_below(const Walk& walk, std::int64_t first, T beta,
+                               const T (&products)[kR][kC], Sight& sight) const {
+    constexpr bool kOfKeys = kSide == Side::keys;
+    sight.partial = true;
+    BASIN_UNROLL
+    for (int outer = 0; outer < (kOfKeys ? kC : kR); ++outer) {
+      const std::int64_t query = kOfKeys ? walk.column(tile_x() + outer * kAcross)
+                                         : walk.row(tile_y() + outer * kDown);
+      const T least = threshold<T>(first, query);
+      BASIN_UNROLL
+      for (int inner = 0; inner < (kOfKeys ? kR : kC); ++inner) {
+        const int r = kOfKeys ? inner : outer;
+        const int c = kOfKeys ? outer : inner;
+        if (beta * products[r][c] < least) {
+          sight.drop(r, c, !normalise_all);
+        }
+      }
+    }
+  }
 
   /// Some pairs take part in the weights without being read.
   BASIN_HOST_DEVICE bool splits() const { return normalise_all || dropout.p > 0; }
@@ -75,7 +113,9 @@ struct GatheredRule {
     T* const to = static_cast<T*>(statistics) + 3 * at;
     to[0] = largest;
     to[1] = sum;
-    to[2] = Maximum::identity<T>();
+    if (!has_thresholds()) {  // else it is there already
+      to[2] = Maximum::identity<T>();
+    }
     if (steps != nullptr) {
       steps[at] = 1;
     }
@@ -105,6 +145,11 @@ class SpanCursor {
   BASIN_DEVICE std::int64_t at() const { return begin_ & ~(alignment_ - 1); }
   BASIN_DEVICE std::int64_t begin() const { return begin_; }
   BASIN_DEVICE std::int64_t end() const { return end_; }
+  /// How many numbers are left.
+  BASIN_DEVICE std::int64_t left() const {
+    const auto length = [](unsigned begin, unsigned end) { return begin < end ? end - begin : 0; };
+    return std::int64_t{length(begin_, end_)} + length(next_begin_, next_end_);
+  }
   BASIN_DEVICE void step(int count) {
     begin_ = (begin_ & ~(alignment_ - 1)) + static_cast<unsigned>(count);
     settle();
@@ -198,13 +243,15 @@ struct FoundList {
   }
 };
 
-template <Side kSide, int kRows, int kColumns, bool kAhead>
+/// With `kSamples` it can pass over but a sample of the keys.
+template <Side kSide, int kRows, int kColumns, bool kAhead, bool kSamples>
 class GatheredWalk {
  public:
   static constexpr bool kOfKeys = kSide == Side::keys;
 
  private:
   static_assert(kRows <= 64 && kRows % 8 == 0 && kColumns <= kTileThreads);
+  static_assert(!kSamples || !kOfKeys);
   // Two threads look at four keys, or at one query, each for half of the rows.
   static constexpr int kHalf = kRows / 2;
   static constexpr int kStep = kTileThreads / 2 * (kOfKeys ? 1 : 4);
@@ -249,6 +296,13 @@ class GatheredWalk {
     spans.next_end = spans.next_end < end ? spans.next_end : end;
     cursor_ = SpanCursor(spans, 4);
   }
+  /// About how many columns there are to look at; before the first step.
+  BASIN_DEVICE std::int64_t candidates() const { return cursor_.left(); }
+  /// Before the first step: only columns for which is_sampled(.., below).
+  BASIN_DEVICE void sample(std::uint64_t below) {
+    static_assert(kSamples);
+    sampled_below_ = below;
+  }
   BASIN_DEVICE bool advance() {
     return columns_.advance(cursor_, [this](Columns& list) {
       if constexpr (kOfKeys) {
@@ -291,6 +345,12 @@ class GatheredWalk {
     }
     BASIN_DEVICE bool is_read(bool /*takes_part*/, int r, int c) const {
       return ((read[c] >> (r * kDown)) & 1) != 0;
+    }
+    /// Takes the pair out of the read-out, and out of the weights unless those are of all keys.
+    BASIN_DEVICE void drop(int r, int c, bool from_weights) {
+      const Word others = ~(Word{1} << (r * kDown));
+      read[c] &= others;
+      counted[c] &= from_weights ? others : ~Word{0};
     }
   };
   BASIN_DEVICE Sight sight() const {
@@ -393,7 +453,14 @@ class GatheredWalk {
   BASIN_DEVICE void find_keys(Columns& list) {
     const std::int64_t key = cursor_.at() + threadIdx.x / 2 * 4;
     SightWords words[4] = {};
-    if (key < cursor_.end()) {
+    unsigned sampled = 15;
+    if constexpr (kSamples) {
+      BASIN_UNROLL
+      for (int e = 0; e < 4; ++e) {
+        sampled &= is_sampled(key + e, sampled_below_) ? ~0u : ~(1u << e);
+      }
+    }
+    if (key < cursor_.end() && sampled != 0) {
       pairs().look_at_keys(key, cursor_.begin(), cursor_.end(), row_ + half_begin(),
                            half_count(row_end_ - row_), words);
     }
@@ -406,6 +473,9 @@ class GatheredWalk {
       const SightWords given = upper ? words[e] : words[2 + e];
       counted[e] = of_both(mine.counted, __shfl_xor_sync(kAllLanes, given.counted, 1));
       read[e] = of_both(mine.read, __shfl_xor_sync(kAllLanes, given.read, 1));
+      if constexpr (kSamples) {
+        counted[e] = ((sampled >> ((upper ? 2 : 0) + e)) & 1u) != 0 ? counted[e] : 0;
+      }
     }
     int total = 0;
     int at =
@@ -482,6 +552,7 @@ class GatheredWalk {
   Rows rows_;
   SpanCursor row_cursor_;
   int group_ = -1;  // of queries that share draws
+  std::uint64_t sampled_below_ = Visibility::kKeepAll;
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Retrieval on a GPU, in general: a warp takes one query at a time, with scratch of O(M). What the
 // queries of a head add to its keys and values is collected in a few copies, which are then added
-// up in order. Softmax in one step is for tiles (retrieval_tiles.h), sparsemax and entmax in one
+// up in order. Softmax in one step, over top-k or not, is for tiles (retrieval_tiles.h), sparsemax and entmax in one
 // step are for lists (retrieval_lists.h).
 #include "kernels/association/retrieval.h"
 
@@ -313,7 +313,8 @@ LaunchShape threads_shape(const char* name, std::int64_t count) {
 
 template <class P>
 bool device_takes_tiles(const P& p) {
-  return p.variant != 1 && p.variant != 2 && tiles_apply_on_device(p);
+  return p.variant != 1 && p.variant != 2 &&
+         (tiles_apply_on_device(p) || top_tiles_apply_on_device(p));
 }
 template <class P>
 bool device_takes_lists(const P& p) {

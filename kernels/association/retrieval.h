@@ -29,10 +29,11 @@ inline constexpr std::int64_t kMostUpdateSteps = 1 << 20;
 /// entmax (retrieval_lists.h), 3 tiles of gathered keys for softmax and polynomial weights
 /// (retrieval_tiles.h), 4 lists for softmax over top-k (retrieval_top.h); where one does not apply,
 /// variant 1 takes its place. A GPU has 0, 1 (retrieval.cu), 2 and 3, the last for softmax in one
-/// step, both for heads up to 256 wide; there an exponent of entmax outside (1, 2] makes NaN. For
-/// variant 3 `dtype` may also be bf16, for q, k, v, out and their gradients; the rest is f32 then.
+/// step, over top-k or not, both for heads up to 256 wide; there an exponent of entmax outside
+/// (1, 2] makes NaN. For variant 3 `dtype` may also be bf16 if there is no top-k, for q, k, v, out
+/// and their gradients; the rest is f32 then.
 /// There, 4 (f32 only) is 3 on tensor cores (retrieval_tensor.h), each product as three of tf32,
-/// which keep the bits of f32.
+/// which keep the bits of f32; for top-k, 3 takes its place.
 /// `precision` tf32, for arrays of f32 on a GPU where variant 3 applies: what is multiplied is
 /// rounded to tf32, and only then, on tensor cores; there is one variant, 0.
 struct RetrievalForward {

@@ -3,6 +3,7 @@
 
 #include "kernels/association/gathered_walk.cuh"
 #include "kernels/association/retrieval.h"
+#include "kernels/association/retrieval_thresholds.h"
 #include "kernels/association/softmax_attention.h"
 
 namespace basin::kernels {
@@ -40,6 +41,24 @@ inline GatheredRule rule_of(const RetrievalForward& p) {
   return rule;
 }
 
+/// Of a top-k: the thresholds go where the statistics have them.
+template <class T>
+RetrievalThresholds thresholds_of(const RetrievalForward& p) {
+  return {p.q,
+          p.k,
+          p.beta,
+          p.visibility,
+          static_cast<T*>(p.statistics) + 2,
+          3,
+          nullptr,
+          p.workspace,
+          p.B,
+          p.H,
+          p.D,
+          p.Dv,
+          p.dtype};
+}
+
 inline AttentionBackward shape_of(const RetrievalBackward& p) {
   return {p.q,
           p.k,
@@ -73,6 +92,14 @@ inline GatheredRule rule_of(const RetrievalBackward& p) {
   rule.normalise_all = p.separation.normalise_all;
   rule.statistics = const_cast<void*>(p.statistics);  // which a backward pass reads
   return rule;
+}
+
+/// Those of a forward pass may be of scores that another variant rounded in another way, so they
+/// are found once more, from there: in the order of the queries at `thresholds`.
+inline RetrievalThresholds thresholds_of(const RetrievalBackward& p, void* thresholds,
+                                         void* workspace) {
+  return {p.q, p.k,          p.beta,    p.visibility, thresholds, 1,    p.statistics,
+          workspace, p.B, p.H, p.D, p.Dv, p.dtype};
 }
 
 }  // namespace

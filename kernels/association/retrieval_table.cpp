@@ -564,7 +564,8 @@ const std::vector<KernelVariant> kVariants = {
 const std::vector<KernelVariant> kDeviceVariants = {
     {1, "warps", "the definition, a warp for a query, scratch of O(M)"},
     {2, "lists", "sparsemax and entmax: one pass over the scores, a short list for each query"},
-    {3, "tiles", "softmax: tiles of gathered keys with a running maximum"}};
+    {3, "tiles",
+     "softmax: tiles of gathered keys with a running maximum; of a top-k, the thresholds first"}};
 
 // f32: a score carries 1e-6 of rounding into weights and, over three steps, states.
 const RegisterKernel forward({"retrieval_forward",

@@ -4,7 +4,8 @@
 // products with a running maximum, as in flash_attention.h; pairs that are hidden inside of a block
 // get a weight of 0. On a GPU softmax alone, by the loops of softmax_attention_*.cuh
 // (gathered_walk.cuh); pairs that are hidden inside of a tile are left out of the products there.
-// What tensor cores multiply goes on to retrieval_tensor.h.
+// What tensor cores multiply goes on to retrieval_tensor.h. Over top-k, too: the threshold of each
+// query is found before (retrieval_thresholds.h), and what is below it is left out.
 #pragma once
 
 #include <algorithm>
@@ -30,6 +31,14 @@ bool tiles_apply_on_device(const P& p) {
          p.update_steps == 1 && std::max(p.D, p.Dv) <= 256;
 }
 
+/// Whether they can on a GPU where there is a top-k: as above, in f32 or f64, not on tensor cores.
+template <class P>
+bool top_tiles_apply_on_device(const P& p) {
+  return p.separation.kind == Separation::softmax && p.visibility.has_top() &&
+         p.update_steps == 1 && std::max(p.D, p.Dv) <= 256 &&
+         (p.dtype == DType::f32 || p.dtype == DType::f64) && p.precision == Precision::f32;
+}
+
 /// Arguments as checked by retrieval_forward() and retrieval_backward(), for which tiles_apply().
 std::int64_t retrieval_tiles_forward_workspace(const RetrievalForward&, const CpuContext&);
 void retrieval_tiles_forward(const RetrievalForward&, const CpuContext&);
@@ -37,7 +46,7 @@ void retrieval_tiles_forward(const RetrievalForward&, const CpuContext&);
 std::int64_t retrieval_tiles_backward_workspace(const RetrievalBackward&, const CpuContext&);
 void retrieval_tiles_backward(const RetrievalBackward&, const CpuContext&);
 
-/// The same where tiles_apply_on_device().
+/// The same where tiles_apply_on_device() or top_tiles_apply_on_device().
 std::int64_t retrieval_tiles_forward_workspace(const RetrievalForward&, const SimtContext&);
 std::int64_t retrieval_tiles_forward_workspace(const RetrievalForward&, const CudaContext&);
 Status retrieval_tiles_forward(const RetrievalForward&, const SimtContext&);

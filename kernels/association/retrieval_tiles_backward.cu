@@ -1,5 +1,7 @@
 // The gradients of variant 3 of retrieval on a GPU: the loop of softmax_attention_backward.cuh over
-// gathered keys and queries.
+// gathered keys and queries, of a top-k behind a search for its thresholds.
+#include <algorithm>
+
 #include "kernels/association/attention_launch.cuh"
 #include "kernels/association/retrieval_rule.cuh"
 #include "kernels/association/retrieval_tensor.h"
@@ -18,10 +20,46 @@ BASIN_KERNEL void retrieval_no_dalpha_kernel(T* dalpha, std::int64_t H) {
   }
 }
 
+/// Bytes of the thresholds of a top-k, at the beginning of the workspace.
+std::int64_t threshold_bytes(const RetrievalBackward& p) {
+  constexpr std::int64_t kAlignment = 16;
+  const std::int64_t bytes =
+      p.B * p.H * p.visibility.L * static_cast<std::int64_t>(size_of(p.dtype));
+  return pieces_of(bytes, kAlignment) * kAlignment;
+}
+
+const BackwardNames kNames = {"retrieval_tiles_delta", "retrieval_tiles_backward_queries",
+                              "retrieval_tiles_backward_sum", "retrieval_tiles_backward_keys",
+                              "retrieval_tiles_dbeta"};
+
+Status top_backward(RetrievalBackward p, const DeviceContext& context) {
+  GatheredRule rule = rule_of(p);
+  rule.thresholds = p.workspace;
+  p.workspace = static_cast<char*>(p.workspace) + threshold_bytes(p);
+  const Status status = find_retrieval_thresholds(
+      "retrieval_thresholds_backward",
+      thresholds_of(p, const_cast<void*>(rule.thresholds), p.workspace), context);
+  return status.ok() ? launch_attention_backward(kNames, shape_of(p), rule, context) : status;
+}
+
+Status without_dalpha(const RetrievalBackward& p, const DeviceContext& context) {
+  if (p.visibility.has_top()) {
+    return top_backward(p, context);
+  }
+  return retrieves_on_tensor_cores(p)
+             ? retrieval_tensor_backward(p, context)
+             : launch_attention_backward(kNames, shape_of(p), rule_of(p), context);
+}
+
 }  // namespace
 
 std::int64_t retrieval_tiles_backward_workspace(const RetrievalBackward& p,
                                                 const DeviceContext& context) {
+  if (p.visibility.has_top()) {  // the thresholds, and one after the other
+    const RetrievalThresholds search = thresholds_of(p, nullptr, nullptr);
+    return threshold_bytes(p) + std::max(retrieval_thresholds_workspace(search, context),
+                                         attention_backward_bytes(shape_of(p), rule_of(p)));
+  }
   if (retrieves_on_tensor_cores(p)) {
     return retrieval_tensor_backward_workspace(p, context);
   }
@@ -32,13 +70,7 @@ Status retrieval_tiles_backward(const RetrievalBackward& p, const DeviceContext&
   if (p.H == 0) {
     return {};
   }
-  const Status status =
-      retrieves_on_tensor_cores(p)
-          ? retrieval_tensor_backward(p, context)
-          : launch_attention_backward({"retrieval_tiles_delta", "retrieval_tiles_backward_queries",
-                                       "retrieval_tiles_backward_sum",
-                                       "retrieval_tiles_backward_keys", "retrieval_tiles_dbeta"},
-                                      shape_of(p), rule_of(p), context);
+  const Status status = without_dalpha(p, context);
   if (!status.ok() || p.dalpha == nullptr) {
     return status;
   }

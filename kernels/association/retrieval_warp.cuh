@@ -3,12 +3,11 @@
 // columns where rows are added up, so that every sum has one order.
 #pragma once
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <type_traits>
 
+#include "kernels/association/ordered_bits.cuh"
 #include "kernels/association/row_weights.h"
 #include "kernels/association/visibility.h"
 #include "kernels/common/block_reduce.cuh"
@@ -54,22 +53,6 @@ BASIN_DEVICE inline T over_lanes(std::int64_t count, F&& value) {
   }
   return warp_reduce<Op>(result);
 }
-
-/// Numbers as whole numbers of the same order.
-template <class T>
-struct Ordered {
-  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  static constexpr int kBits = 8 * sizeof(T);
-  static constexpr Bits kSign = Bits{1} << (kBits - 1);
-
-  BASIN_DEVICE static Bits of(T x) {
-    const Bits bits = std::bit_cast<Bits>(x);
-    return (bits & kSign) != 0 ? ~bits : bits | kSign;
-  }
-  BASIN_DEVICE static T number(Bits bits) {
-    return std::bit_cast<T>((bits & kSign) != 0 ? bits & ~kSign : ~bits);
-  }
-};
 
 template <class T>
 struct WarpRow {

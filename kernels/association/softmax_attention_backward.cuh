@@ -175,7 +175,12 @@ BASIN_KERNEL void attention_gradient_kernel(AttentionBackward p, Rule rule, KeyS
       T dweights[kR][kC] = {};
       inner_products<kWidth>(row_values, column_values, dweights);
 
-      const auto sight = walk.sight();
+      auto sight = walk.sight();
+      if constexpr (Rule::kGathers) {
+        if (rule.has_thresholds()) {
+          rule.template drop_below<kSide>(walk, head * p.L, beta, scores, sight);
+        }
+      }
       const bool partial = sight.partial;
       BASIN_UNROLL
       for (int c = 0; c < kC; ++c) {

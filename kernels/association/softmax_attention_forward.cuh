@@ -103,7 +103,12 @@ BASIN_KERNEL void attention_forward_kernel(AttentionForward p, Rule rule, KeySpl
     T scores[kR][kC] = {};
     inner_products<kWidth>(q_tile, k_tile, scores);
 
-    const auto sight = walk.sight();
+    auto sight = walk.sight();
+    if constexpr (Rule::kGathers) {
+      if (rule.has_thresholds()) {
+        rule.template drop_below<Side::queries>(walk, head * p.L, beta, scores, sight);
+      }
+    }
     const bool partial = sight.partial;
     BASIN_UNROLL
     for (int r = 0; r < kR; ++r) {
