@@ -61,8 +61,8 @@ struct GatheredRule {
     sight.partial = true;
     BASIN_UNROLL
     for (int outer = 0; outer < (kOfKeys ? kC : kR); ++outer) {
-      const std::int64_t query = kOfKeys ? walk.column(tile_x() + outer * kAcross)
-                                         : walk.row(tile_y() + outer * kDown);
+      const std::int64_t query =
+          kOfKeys ? walk.column(tile_x() + outer * kAcross) : walk.row(tile_y() + outer * kDown);
       const T least = threshold<T>(first, query);
       BASIN_UNROLL
       for (int inner = 0; inner < (kOfKeys ? kR : kC); ++inner) {

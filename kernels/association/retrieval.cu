@@ -1,7 +1,7 @@
 // Retrieval on a GPU, in general: a warp takes one query at a time, with scratch of O(M). What the
 // queries of a head add to its keys and values is collected in a few copies, which are then added
-// up in order. Softmax in one step, over top-k or not, is for tiles (retrieval_tiles.h), sparsemax and entmax in one
-// step are for lists (retrieval_lists.h).
+// up in order. Softmax in one step, over top-k or not, is for tiles (retrieval_tiles.h), sparsemax
+// and entmax in one step are for lists (retrieval_lists.h).
 #include "kernels/association/retrieval.h"
 
 #include <algorithm>

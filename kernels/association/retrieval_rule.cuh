@@ -44,19 +44,9 @@ inline GatheredRule rule_of(const RetrievalForward& p) {
 /// Of a top-k: the thresholds go where the statistics have them.
 template <class T>
 RetrievalThresholds thresholds_of(const RetrievalForward& p) {
-  return {p.q,
-          p.k,
-          p.beta,
-          p.visibility,
-          static_cast<T*>(p.statistics) + 2,
-          3,
-          nullptr,
-          p.workspace,
-          p.B,
-          p.H,
-          p.D,
-          p.Dv,
-          p.dtype};
+  return {p.q, p.k,     p.beta,      p.visibility, static_cast<T*>(p.statistics) + 2,
+          3,   nullptr, p.workspace, p.B,          p.H,
+          p.D, p.Dv,    p.dtype};
 }
 
 inline AttentionBackward shape_of(const RetrievalBackward& p) {
@@ -98,8 +88,8 @@ inline GatheredRule rule_of(const RetrievalBackward& p) {
 /// are found once more, from there: in the order of the queries at `thresholds`.
 inline RetrievalThresholds thresholds_of(const RetrievalBackward& p, void* thresholds,
                                          void* workspace) {
-  return {p.q, p.k,          p.beta,    p.visibility, thresholds, 1,    p.statistics,
-          workspace, p.B, p.H, p.D, p.Dv, p.dtype};
+  return {p.q,       p.k, p.beta, p.visibility, thresholds, 1,      p.statistics,
+          workspace, p.B, p.H,    p.D,          p.Dv,       p.dtype};
 }
 
 }  // namespace

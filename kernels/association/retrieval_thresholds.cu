@@ -15,7 +15,7 @@ namespace basin::kernels {
 
 namespace {
 
-constexpr std::int64_t kMostBlocks = 396;  // three on each multiprocessor of a large card
+constexpr std::int64_t kMostBlocks = 264;     // two on each multiprocessor of a large card
 constexpr std::int64_t kListedAtOnce = 1024;  // so many keys are all listed
 constexpr std::int64_t kMostListed = 2048;
 constexpr std::int64_t kSmallestSample = 256;
@@ -45,9 +45,9 @@ struct RowSearches {
 
   Bits *low, *high;    ///< the threshold lies between them
   Bits *first, *last;  ///< scores in between are listed in this pass
-  unsigned *listed;    ///< how many; those that fit stand in the list
-  unsigned *above;     ///< scores above `last`
-  unsigned *visible;   ///< all scores
+  unsigned* listed;    ///< how many; those that fit stand in the list
+  unsigned* above;     ///< scores above `last`
+  unsigned* visible;   ///< all scores
   int* open;           ///< 1: the threshold is not yet known
 
   BASIN_DEVICE explicit RowSearches(void* memory)
@@ -78,8 +78,8 @@ struct ScoreList {
   Bits* scores;
   unsigned count;
 
-  /// A number that `least` to `most` of the list are not below. If ties leave none: the largest that
-  /// at least `least` are not below.
+  /// A number that `least` to `most` of the list are not below. If ties leave none: the largest
+  /// that at least `least` are not below.
   BASIN_DEVICE Bits cut(unsigned least, unsigned most, bool wanted) const {
     const unsigned past = wanted ? count : 0;
     Bits low = Order::kMost;
@@ -214,10 +214,10 @@ BASIN_KERNEL void retrieval_thresholds_kernel(RetrievalThresholds p, GatheredRul
       const bool samples = pass == 0 && p.statistics == nullptr && candidates > room;
       const std::int64_t most = room / 2 < candidates / 8 ? room / 2 : candidates / 8;
       const std::int64_t sample = most < kSmallestSample ? kSmallestSample : most;
-      const std::uint64_t below =
-          samples ? static_cast<std::uint64_t>(sample) * Visibility::kKeepAll /
-                        static_cast<std::uint64_t>(candidates)
-                  : Visibility::kKeepAll;
+      const std::uint64_t below = samples
+                                      ? static_cast<std::uint64_t>(sample) * Visibility::kKeepAll /
+                                            static_cast<std::uint64_t>(candidates)
+                                      : Visibility::kKeepAll;
       walk.sample(below);
       unsigned visible[kR] = {};
       unsigned above[kR] = {};
@@ -301,11 +301,10 @@ BASIN_KERNEL void retrieval_thresholds_kernel(RetrievalThresholds p, GatheredRul
         const bool known = low == high;
         const bool solves = open && !keeps_all && hit && !known && listed <= fitting;
         const unsigned rank = hit ? wanted - larger : 1;  // in the list
-        const Bits found = known ? low : list.largest(rank, solves);
+        const Bits found = list.largest(rank, solves);    // by the whole warp
         const bool narrows = open && (samples || hit) && listed > 0;
         const float of_all = static_cast<float>(list.count) / static_cast<float>(listed);
-        const float share =
-            static_cast<float>(below) / static_cast<float>(Visibility::kKeepAll);
+        const float share = static_cast<float>(below) / static_cast<float>(Visibility::kKeepAll);
         list.narrow(static_cast<float>(samples ? wanted : rank) * (samples ? share : of_all),
                     narrows && !known && !solves, first, last);
         if (pass >= kGuesses) {
@@ -322,7 +321,7 @@ BASIN_KERNEL void retrieval_thresholds_kernel(RetrievalThresholds p, GatheredRul
           rows.listed[row] = 0;
           if (closes) {
             rows.open[row] = 0;
-            set_threshold(row, keeps_all ? -T(INFINITY) : Order::number(found));
+            set_threshold(row, keeps_all ? -T(INFINITY) : Order::number(known ? low : found));
           }
         }
       }
@@ -383,8 +382,8 @@ Status find_retrieval_thresholds(const char* name, const RetrievalThresholds& p,
         Tile::kTiles + RowSearches<T, Tile::kQueries>::kBytes + Walk::bytes(rule)};
     const bool wide = copies_wide(p.q, sizeof(T)) && copies_wide(p.k, sizeof(T));
     return launch(shape, context, retrieval_thresholds_kernel<T, kWidth>, p, rule,
-                  room_for(most_candidates(p.visibility)), pieces_of(p.visibility.L, Tile::kQueries),
-                  items, wide);
+                  room_for(most_candidates(p.visibility)),
+                  pieces_of(p.visibility.L, Tile::kQueries), items, wide);
   });
 }
 
