@@ -19,7 +19,7 @@ constexpr std::int64_t kMostBlocks = 264;     // two on each multiprocessor of a
 constexpr std::int64_t kListedAtOnce = 1024;  // so many keys are all listed
 constexpr std::int64_t kMostListed = 2048;
 constexpr std::int64_t kSmallestSample = 256;
-constexpr int kGuesses = 6;  // passes; behind them each halves what is left, whatever the scores
+constexpr int kGuesses = 4;  // passes; behind them each halves what is left, whatever the scores
 
 /// Room of a row's list where a tile of queries looks at `keys`.
 std::int64_t room_for(std::int64_t keys) {
@@ -258,6 +258,7 @@ BASIN_KERNEL void retrieval_thresholds_kernel(RetrievalThresholds p, GatheredRul
                 }
                 count += static_cast<unsigned>(__popc(votes));
               }
+              __syncwarp();  // all have read
               if (tile_x() == 0) {
                 rows.listed[row] = count;
               }

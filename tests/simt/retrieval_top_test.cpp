@@ -210,7 +210,7 @@ TEST(RetrievalTopOnSimt, LongRowsWhateverTheSampleSays) {
        M / 2, 2},
       {"sample_too_wide_rising",
        [&](std::int64_t j) { return sampled(j) ? mixed(j) : near(static_cast<double>(j) / kKeys); },
-       M / 2, 3},
+       M / 2, 5},
   };
   for (const Rows& rows : all) {
     RetrievalProblem p = problem_of(rows.name, 2, M, 4);
