@@ -1,10 +1,13 @@
-// Tensors of the executor in memory that the host must not touch.
+// Tensors of the executor in memory that the host must not touch, and that begins as NaN: a kernel
+// that reads what nobody wrote computes NaN.
 #pragma once
 
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
 
+#include "kernels/simt/memory_guard.h"
 #include "tensor/allocator.h"
 #include "tests/support/guarded_memory.h"
 
@@ -25,6 +28,10 @@ class GuardedTensors {
    public:
     void* allocate(std::size_t bytes) override {
       void* const block = GuardedMemory::instance().take(bytes);
+      {
+        const kernels::simt::OpenMemory open;
+        std::memset(block, 0xFF, bytes);
+      }
       const std::lock_guard lock(mutex_);
       stats_.active += bytes;
       stats_.peak = stats_.peak < stats_.active ? stats_.active : stats_.peak;
