@@ -180,7 +180,7 @@ void for_each_visible(const Visibility& s, std::int64_t b, std::int64_t h, std::
 }
 
 /// The probability as a bound for 32-bit draws; 1 keeps all.
-inline std::uint64_t keep_bound(double probability) {
+inline std::uint64_t keep_bound(double probability) {  // NOLINTNEXTLINE: 0 is the least
   return static_cast<std::uint64_t>(probability * static_cast<double>(Visibility::kKeepAll) + 0.5);
 }
 

@@ -91,6 +91,7 @@ std::uint64_t bits_of(const void* pointer) { return reinterpret_cast<std::uintpt
 
 template <class T>
 const T* pointer_of(std::uint64_t bits) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): bits_of() is the way there
   return reinterpret_cast<const T*>(static_cast<std::uintptr_t>(bits));
 }
 
@@ -108,6 +109,7 @@ bool Block::has_matrix_row(const void* row, int count, const Location& at) {
   return true;
 }
 
+// NOLINTBEGIN(readability-non-const-parameter): the last lane to come writes to what each names.
 void Block::matrix_exchange(const std::uint16_t* row, int count, bool transposed, std::uint32_t* to,
                             const Location& at) {
   const Row mine{row, to, transposed};
@@ -119,6 +121,7 @@ void Block::matrix_multiply(Collective what, float* d, const std::uint32_t* a,
   const Operands mine{d, a, b};
   collective(what, kWholeWarp, bits_of(&mine), 0, kWarp, at);
 }
+// NOLINTEND(readability-non-const-parameter)
 
 void Block::complete_matrix(int first, const Meeting& meeting) {
   const Thread& leader = thread(first);

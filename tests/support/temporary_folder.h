@@ -1,7 +1,7 @@
 // A folder of its own for each test that writes files.
 #pragma once
 
-#include <stdlib.h>
+#include <stdlib.h>  // NOLINT(modernize-deprecated-headers): mkdtemp is POSIX's
 
 #include <filesystem>
 #include <fstream>
