@@ -233,9 +233,6 @@ TEST(RetrievalTopOnSimt, LongRowsWhateverTheSampleSays) {
     if (rows.name == "mixed") {
       check_passes(p, kF32, cpu, change);
     }
-    std::printf(
-        "%s %f\n", p.shape.name.c_str(),
-        static_cast<double>(counts.async_copies - without_search) / static_cast<double>(kOfPass));
   }
   RetrievalProblem drawn = problem_of("drawn", 70, 1300, 8);
   drawn.seen.top_fraction = 0.1;
