@@ -11,7 +11,7 @@
 namespace basin {
 
 namespace {
-thread_local Profiler* current = nullptr;
+thread_local Profiler* active = nullptr;
 }
 
 const char* name_of(ProfilePhase phase) {
@@ -24,9 +24,9 @@ const char* name_of(ProfilePhase phase) {
 }
 
 Profiler::Profiler()
-    : begin_(std::chrono::steady_clock::now()), previous_(std::exchange(current, this)) {}
+    : begin_(std::chrono::steady_clock::now()), previous_(std::exchange(active, this)) {}
 
-Profiler::~Profiler() { current = previous_; }
+Profiler::~Profiler() { active = previous_; }
 
 double Profiler::now() const {
   synchronize_gpu();  // what was queued belongs to the operation that queued it
@@ -76,37 +76,37 @@ std::string Profiler::chrome_trace() const {
   return out + "\n]}\n";
 }
 
-ProfilerPause::ProfilerPause() : paused_(std::exchange(current, nullptr)) {}
+ProfilerPause::ProfilerPause() : paused_(std::exchange(active, nullptr)) {}
 ProfilerPause::~ProfilerPause() {
-  current = paused_;
+  active = paused_;
   if (paused_ != nullptr) {
     paused_->last_end_ = paused_->now();
   }
 }
 
-bool is_profiling() { return current != nullptr; }
+bool is_profiling() { return active != nullptr; }
 
 void profile_forward(const char* name) {
-  if (current == nullptr) {
+  if (active == nullptr) {
     return;
   }
-  const double end = current->now();
-  current->events_.push_back(
-      {name, ProfilePhase::forward, current->last_end_, end - current->last_end_});
-  current->last_end_ = end;
+  const double end = active->now();
+  active->events_.push_back(
+      {name, ProfilePhase::forward, active->last_end_, end - active->last_end_});
+  active->last_end_ = end;
 }
 
 ProfiledScope::ProfiledScope(const char* name, ProfilePhase phase) : name_(name), phase_(phase) {
-  if (current != nullptr) {
-    start_ = current->now();
+  if (active != nullptr) {
+    start_ = active->now();
   }
 }
 
 ProfiledScope::~ProfiledScope() {
-  if (current != nullptr) {
-    const double end = current->now();
-    current->events_.push_back({name_, phase_, start_, end - start_});
-    current->last_end_ = end;
+  if (active != nullptr) {
+    const double end = active->now();
+    active->events_.push_back({name_, phase_, start_, end - start_});
+    active->last_end_ = end;
   }
 }
 

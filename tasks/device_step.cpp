@@ -14,7 +14,7 @@ namespace basin::tasks {
 
 namespace {
 
-std::int64_t counted_targets(const Batch& batch) {
+std::int64_t counted_targets_anywhere(const Batch& batch) {
   return count_other_than(batch.targets, kIgnored);
 }
 
@@ -72,7 +72,7 @@ void DeviceStep::check(const Batch& batch) const {
   if (batch.lengths.defined()) {
     check_range("lengths", batch.lengths, 0, batch.tokens.size(1) + 1, device_);
   }
-  if (counted_targets(batch) == 0) {
+  if (counted_targets_anywhere(batch) == 0) {
     fail("[linear_cross_entropy] every target of {} is the ignored index {}",
          describe(batch.targets), kIgnored);
   }
@@ -134,14 +134,15 @@ void DeviceStep::compute() {
 void DeviceStep::compute_parts(const std::vector<Batch>& parts, double learning_rate) {
   std::int64_t counted = 0;
   for (const Batch& part : parts) {
-    counted += counted_targets(part);
+    counted += counted_targets_anywhere(part);
   }
   model_.clear_grad();
   losses_.clear();
   shares_.clear();
   Tensor sum;
   for (const Batch& part : parts) {
-    const double share = static_cast<double>(counted_targets(part)) / static_cast<double>(counted);
+    const double share =
+        static_cast<double>(counted_targets_anywhere(part)) / static_cast<double>(counted);
     const Variable loss = model_.loss(part.tokens, part.targets, part.lengths);
     loss.backward(Tensor::full({}, share, loss.dtype(), device_));
     losses_.push_back(loss.value());

@@ -33,7 +33,7 @@ using In = const std::vector<Variable>&;
 
 SumAndNorm of(In in) { return add_layer_norm(in[0], in[1], in[2], in[3], 1e-5); }
 
-const RegisterOp registered(
+const RegisterOp registered_add_layer_norm(
     {"add_layer_norm",
      [](Rng& rng) {
        const auto inputs = [&](const Shape& shape) {

@@ -13,7 +13,7 @@ Variable affine(const Variable& x, double scale, double shift) {
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_affine(
     {"affine",
      [](Rng& rng) {
        return std::vector<OpSample>{

@@ -36,7 +36,7 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_attention(
     {"attention",
      [](Rng& rng) {
        const auto sample = [&](const char* name, Shape q, Shape k, Shape v, bool causal,

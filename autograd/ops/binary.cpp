@@ -20,7 +20,7 @@ Variable binary(kernels::BinaryOp op, const Variable& a, const Variable& b) {
 
 namespace {
 
-const bool registered = [] {
+const bool registered_binary = [] {
   for (int line = 0; line < static_cast<int>(kernels::BinaryOp::count); ++line) {
     const auto op = static_cast<kernels::BinaryOp>(line);
     const kernels::ElementwiseInfo info = kernels::info(op);

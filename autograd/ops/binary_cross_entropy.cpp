@@ -17,7 +17,7 @@ Variable binary_cross_entropy(const Variable& logits, const Tensor& targets) {
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_binary_cross_entropy(
     {"binary_cross_entropy",
      [](Rng& rng) {
        const Tensor targets = Tensor::from<double>({2, 2}, std::vector<double>{0, 1, 0.3, 1});

@@ -23,7 +23,7 @@ namespace {
 
 using In = const std::vector<Variable>&;
 
-const RegisterOp registered(
+const RegisterOp registered_cross_entropy(
     {"cross_entropy",
      [](Rng& rng) {
        const auto logits = [&] { return rng.normal({2, 3, 5}, 2.0, DType::f64); };

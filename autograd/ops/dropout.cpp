@@ -17,7 +17,7 @@ Variable dropout(const Variable& x, double p, const Draw& draw) {
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_dropout(
     {"dropout",
      [](Rng& rng) {
        return std::vector<OpSample>{

@@ -15,7 +15,7 @@ Variable embedding(const Variable& table, const Tensor& ids) {
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_embedding(
     {"embedding",
      [](Rng& rng) {
        const Tensor ids =

@@ -19,7 +19,7 @@ Variable gru(const Variable& x, const Variable& weight, const Variable& bias) {
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_gru(
     {"gru",
      [](Rng& rng) {
        const auto draw = [&](const Shape& shape, double deviation) {

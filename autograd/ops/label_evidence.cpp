@@ -24,7 +24,7 @@ namespace {
 
 using In = const std::vector<Variable>&;
 
-const RegisterOp registered(
+const RegisterOp registered_label_evidence(
     {"label_evidence",
      [](Rng& rng) {
        const auto draw = [&](const Shape& shape) { return rng.normal(shape, 1.0, DType::f64); };

@@ -22,7 +22,7 @@ Variable layer_norm(const Variable& x, const Variable& weight, const Variable& b
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_layer_norm(
     {"layer_norm",
      [](Rng& rng) {
        const auto draw = [&](const Shape& shape) { return rng.normal(shape, 1.0, DType::f64); };

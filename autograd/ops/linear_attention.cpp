@@ -34,7 +34,7 @@ Variable linear_attention(const Variable& q, const Variable& k, const Variable& 
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_linear_attention(
     {"linear_attention",
      [](Rng& rng) {
        const auto sample = [&](const char* name, Shape q, Shape k, Shape v, bool causal,

@@ -43,7 +43,7 @@ namespace {
 
 using In = const std::vector<Variable>&;
 
-const RegisterOp registered(
+const RegisterOp registered_linear_cross_entropy(
     {"linear_cross_entropy",
      [](Rng& rng) {
        const auto inputs = [&](std::int64_t classes) {

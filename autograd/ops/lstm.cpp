@@ -21,7 +21,7 @@ Variable lstm(const Variable& x, const Variable& weight) {
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_lstm(
     {"lstm",
      [](Rng& rng) {
        const auto draw = [&](const Shape& shape, double deviation) {

@@ -61,7 +61,7 @@ namespace {
 
 using In = const std::vector<Variable>&;
 
-const RegisterOp registered(
+const RegisterOp registered_matmul(
     {"matmul",
      [](Rng& rng) {
        const auto draw = [&](const Shape& shape) { return rng.normal(shape, 1.0, DType::f64); };

@@ -67,7 +67,7 @@ Variable pool(const Variable& x, const Tensor& lengths, Pooling pooling) {
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_pool(
     {"pool",
      [](Rng& rng) {
        const Tensor lengths = Tensor::from<std::int64_t>({3}, std::vector<std::int64_t>{4, 1, 3});

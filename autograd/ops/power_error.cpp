@@ -32,7 +32,7 @@ namespace {
 
 using In = const std::vector<Variable>&;
 
-const RegisterOp registered(
+const RegisterOp registered_power_error(
     {"power_error",
      [](Rng& rng) {
        const auto sample = [&](const char* name, std::int64_t half_power) {

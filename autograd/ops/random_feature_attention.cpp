@@ -29,7 +29,7 @@ Variable random_feature_attention(const Variable& q, const Variable& k, const Va
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_random_feature_attention(
     {"random_feature_attention",
      [](Rng& rng) {
        std::vector<OpSample> samples;

@@ -32,7 +32,7 @@ namespace {
 
 using In = const std::vector<Variable>&;
 
-const RegisterOp registered(
+const RegisterOp registered_reductions(
     {"reductions",
      [](Rng& rng) {
        const auto draw = [&] { return rng.normal({2, 3, 4}, 1.0, DType::f64); };

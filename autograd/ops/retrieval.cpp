@@ -221,7 +221,7 @@ std::vector<OpError> errors() {
        "2^20"}};
 }
 
-const RegisterOp registered({"retrieval", samples, errors});
+const RegisterOp registered_retrieval({"retrieval", samples, errors});
 
 }  // namespace
 

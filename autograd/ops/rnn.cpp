@@ -19,7 +19,7 @@ Variable rnn(const Variable& x, const Variable& weight, kernels::Nonlinearity no
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_rnn(
     {"rnn",
      [](Rng& rng) {
        const auto draw = [&](const Shape& shape, double deviation) {

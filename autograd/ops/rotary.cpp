@@ -13,7 +13,7 @@ Variable rotary(const Variable& x) {
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_rotary(
     {"rotary",
      [](Rng& rng) {
        const auto call = [](const std::vector<Variable>& in) { return rotary(in[0]); };

@@ -15,7 +15,7 @@ Variable softmax(const Variable& x) {
 
 namespace {
 
-const RegisterOp registered(
+const RegisterOp registered_softmax(
     {"softmax",
      [](Rng& rng) {
        const auto call = [](const std::vector<Variable>& in) { return softmax(in[0]); };

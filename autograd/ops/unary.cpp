@@ -17,7 +17,7 @@ Variable unary(kernels::UnaryOp op, const Variable& x) {
 
 namespace {
 
-const bool registered = [] {
+const bool registered_unary = [] {
   for (int line = 0; line < static_cast<int>(kernels::UnaryOp::count); ++line) {
     const auto op = static_cast<kernels::UnaryOp>(line);
     const kernels::ElementwiseInfo info = kernels::info(op);

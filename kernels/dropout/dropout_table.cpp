@@ -3,7 +3,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::dropout_table {
 
 namespace {
 
@@ -62,4 +62,4 @@ const RegisterSizes sizes("dropout", {{"n", 1 << 23, "elements"}},
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::dropout_table

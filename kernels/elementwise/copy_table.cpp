@@ -6,7 +6,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::copy_table {
 
 namespace {
 
@@ -181,4 +181,4 @@ const RegisterSizes fill_sizes("fill", {{"n", 1 << 24, "elements"}},
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::copy_table

@@ -10,7 +10,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::elementwise_table {
 
 namespace {
 
@@ -372,4 +372,4 @@ const RegisterSizes affine_sizes("affine", {{"n", 1 << 23, "elements"}},
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::elementwise_table

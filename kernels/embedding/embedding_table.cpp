@@ -4,7 +4,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::embedding_table {
 
 namespace {
 
@@ -134,4 +134,4 @@ const RegisterSizes backward_sizes("embedding_backward", kSizes, sized<backward_
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::embedding_table

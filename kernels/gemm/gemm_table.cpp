@@ -4,7 +4,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::gemm_table {
 
 namespace {
 
@@ -222,4 +222,4 @@ const RegisterSizes sizes("gemm",
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::gemm_table

@@ -5,7 +5,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::linear_gelu_table {
 
 namespace {
 
@@ -197,4 +197,4 @@ const RegisterSizes backward_sizes("linear_gelu_backward",
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::linear_gelu_table

@@ -4,7 +4,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::round_factors_table {
 
 namespace {
 
@@ -86,4 +86,4 @@ const RegisterSizes sizes("round_factors",
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::round_factors_table

@@ -7,7 +7,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::cross_entropy_table {
 
 namespace {
 
@@ -168,4 +168,4 @@ const RegisterSizes backward_sizes("cross_entropy_backward", kSizes, sized<backw
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::cross_entropy_table

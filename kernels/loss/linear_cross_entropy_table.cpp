@@ -9,7 +9,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::linear_cross_entropy_table {
 
 namespace {
 
@@ -231,4 +231,4 @@ const RegisterSizes sizes("linear_cross_entropy",
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::linear_cross_entropy_table

@@ -10,7 +10,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::classical_table {
 
 namespace {
 
@@ -416,4 +416,4 @@ const RegisterSizes energy_sizes("classical_memory_energy",
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::classical_table

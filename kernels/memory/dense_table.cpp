@@ -9,7 +9,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::dense_table {
 
 namespace {
 
@@ -262,4 +262,4 @@ const RegisterSizes energy_sizes("dense_memory_energy", kSizes,
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::dense_table

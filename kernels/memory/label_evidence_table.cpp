@@ -4,7 +4,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::label_evidence_table {
 
 namespace {
 
@@ -191,4 +191,4 @@ const RegisterSizes backward_sizes("label_evidence_backward", kSizes, sized<back
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::label_evidence_table

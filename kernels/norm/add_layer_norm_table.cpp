@@ -4,7 +4,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::add_layer_norm_table {
 
 namespace {
 
@@ -131,4 +131,4 @@ const RegisterSizes backward_sizes("add_layer_norm_backward", kSizes,
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::add_layer_norm_table

@@ -3,7 +3,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::layer_norm_table {
 
 namespace {
 
@@ -107,4 +107,4 @@ const RegisterSizes backward_sizes("layer_norm_backward", kSizes, sized<backward
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::layer_norm_table

@@ -4,7 +4,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::adamw_table {
 
 namespace {
 
@@ -85,4 +85,4 @@ const RegisterSizes sizes("adamw", {{"n", 1 << 22, "parameters"}},
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::adamw_table

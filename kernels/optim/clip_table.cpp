@@ -6,7 +6,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::clip_table {
 
 namespace {
 
@@ -59,4 +59,4 @@ const RegisterSizes sizes("clip_scale", {choice("limit", "of the norm", {"none",
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::clip_table

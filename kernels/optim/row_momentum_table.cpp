@@ -6,7 +6,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::row_momentum_table {
 
 namespace {
 
@@ -72,4 +72,4 @@ const RegisterSizes sizes("row_momentum",
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::row_momentum_table

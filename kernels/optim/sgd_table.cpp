@@ -2,7 +2,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::sgd_table {
 
 namespace {
 
@@ -68,4 +68,4 @@ const RegisterSizes sizes("sgd", {{"n", 1 << 22, "parameters"}},
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::sgd_table

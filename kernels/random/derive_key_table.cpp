@@ -3,7 +3,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::derive_key_table {
 
 namespace {
 
@@ -51,4 +51,4 @@ const RegisterSizes sizes("derive_key",
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::derive_key_table

@@ -6,7 +6,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::random_table {
 
 namespace {
 
@@ -74,4 +74,4 @@ const RegisterSizes sizes("random_fill",
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::random_table

@@ -6,7 +6,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::gru_table {
 
 namespace {
 
@@ -224,4 +224,4 @@ const RegisterSizes backward_sizes("gru_backward", kSizes, sized<backward_case>)
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::gru_table

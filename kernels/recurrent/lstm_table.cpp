@@ -6,7 +6,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::lstm_table {
 
 namespace {
 
@@ -223,4 +223,4 @@ const RegisterSizes backward_sizes("lstm_backward", kSizes, sized<backward_case>
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::lstm_table

@@ -5,7 +5,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::rnn_table {
 
 namespace {
 
@@ -194,4 +194,4 @@ const RegisterSizes backward_sizes("rnn_backward", kSizes, sized<backward_case>)
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::rnn_table

@@ -4,7 +4,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::reduce_table {
 
 namespace {
 
@@ -143,4 +143,4 @@ const RegisterSizes squares_sizes("sum_of_squares", {{"n", 1 << 24, "elements"}}
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::reduce_table

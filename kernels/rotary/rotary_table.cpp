@@ -4,7 +4,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::rotary_table {
 
 namespace {
 
@@ -77,4 +77,4 @@ const RegisterSizes sizes(
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::rotary_table

@@ -7,7 +7,7 @@
 #include "kernels/table/kernel_table.h"
 #include "kernels/table/reference.h"
 
-namespace basin::kernels {
+namespace basin::kernels::softmax_table {
 
 namespace {
 
@@ -141,4 +141,4 @@ const RegisterSizes backward_sizes("softmax_backward", kSizes, sized<backward_ca
 
 }  // namespace
 
-}  // namespace basin::kernels
+}  // namespace basin::kernels::softmax_table

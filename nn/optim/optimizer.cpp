@@ -13,7 +13,8 @@ namespace basin::nn {
 
 namespace {
 
-constexpr OptimizerKind kKinds[] = {OptimizerKind::adamw, OptimizerKind::adam, OptimizerKind::sgd};
+constexpr OptimizerKind kOptimizers[] = {OptimizerKind::adamw, OptimizerKind::adam,
+                                         OptimizerKind::sgd};
 
 bool same_form(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype();
@@ -31,7 +32,7 @@ const char* name_of(OptimizerKind kind) {
 }
 
 bool parse(const std::string& name, OptimizerKind& out) {
-  for (const OptimizerKind kind : kKinds) {
+  for (const OptimizerKind kind : kOptimizers) {
     if (name == name_of(kind)) {
       out = kind;
       return true;

@@ -7,8 +7,8 @@
 namespace basin::nn {
 
 namespace {
-constexpr ScheduleKind kKinds[] = {ScheduleKind::constant, ScheduleKind::linear,
-                                   ScheduleKind::cosine};
+constexpr ScheduleKind kSchedules[] = {ScheduleKind::constant, ScheduleKind::linear,
+                                       ScheduleKind::cosine};
 }
 
 const char* name_of(ScheduleKind kind) {
@@ -21,7 +21,7 @@ const char* name_of(ScheduleKind kind) {
 }
 
 bool parse(const std::string& name, ScheduleKind& out) {
-  for (const ScheduleKind kind : kKinds) {
+  for (const ScheduleKind kind : kSchedules) {
     if (name == name_of(kind)) {
       out = kind;
       return true;

@@ -90,7 +90,7 @@ Plan plan_of(Size size) {
   return plan;
 }
 
-double mean_of(const std::vector<double>& values) {
+double average_of(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) {
     sum += value;
@@ -173,10 +173,10 @@ nlohmann::json sweep(const Separated& separation, const std::vector<double>& sha
     result["fixed_points"].push_back(regimes[0] / count);
     result["metastable"].push_back(regimes[1] / count);
     result["averages"].push_back(regimes[2] / count);
-    result["relative_entropy"].push_back(mean_of(entropy));
+    result["relative_entropy"].push_back(average_of(entropy));
     result["temperature"].push_back(median_of(temperature));
-    result["relative_fewest"].push_back(mean_of(fewest));
-    result["error"].push_back(mean_of(error));
+    result["relative_fewest"].push_back(average_of(fewest));
+    result["error"].push_back(average_of(error));
     result["success"].push_back(hits / count);
   }
   return result;
@@ -308,7 +308,7 @@ Figure by_separation(const std::vector<SharpnessSweep>& sweeps, std::int64_t pat
 
 // The sharpness at which the share first reaches one half, between neighbours on a logarithmic
 // axis.
-Cell cell_of(const std::optional<double>& value) {
+Cell cell_or_empty(const std::optional<double>& value) {
   Cell cell;
   if (value) {
     cell = *value;
@@ -357,7 +357,7 @@ ResultTable curve_table(const std::vector<SharpnessSweep>& sweeps) {
       for (const auto& [name, member] : columns) {
         const Estimate& e = (sweep.*member)[n];
         row.emplace_back(e.mean);
-        row.push_back(cell_of(e.half_width));
+        row.push_back(cell_or_empty(e.half_width));
       }
       table.rows.push_back(std::move(row));
     }
@@ -384,8 +384,8 @@ ResultTable summary_table(const std::vector<SharpnessSweep>& sweeps) {
         std::min_element(sweep.error.begin(), sweep.error.end(), by_mean) - sweep.error.begin());
     table.rows.push_back(
         {sweep.separation, sweep.patterns,
-         cell_of(crossing(sweep.sharpness, sweep.averages, false)),
-         cell_of(crossing(sweep.sharpness, sweep.fixed_points, true)),
+         cell_or_empty(crossing(sweep.sharpness, sweep.averages, false)),
+         cell_or_empty(crossing(sweep.sharpness, sweep.fixed_points, true)),
          std::max_element(sweep.metastable.begin(), sweep.metastable.end(), by_mean)->mean,
          sweep.error[best].mean, sweep.sharpness[best], sweep.success[best].mean,
          1.0 / static_cast<double>(sweep.patterns)});

@@ -16,7 +16,7 @@ namespace basin::tasks {
 
 namespace {
 
-constexpr std::size_t kBuffer = 1 << 20;
+constexpr std::size_t kStoreBuffer = 1 << 20;
 
 std::string temporary_folder() {
   std::error_code code;
@@ -61,7 +61,7 @@ TokenWriter::TokenWriter(std::int64_t vocabulary)
         folder_, std::strerror(errno)));
   }
   unlink(path.c_str());
-  buffer_.reserve(kBuffer);
+  buffer_.reserve(kStoreBuffer);
 }
 
 TokenWriter::~TokenWriter() {
@@ -83,7 +83,7 @@ void TokenWriter::append(std::span<const std::int32_t> ids) {
       std::memcpy(bytes, &value, 4);
     }
     buffer_.insert(buffer_.end(), bytes, bytes + width_);
-    if (buffer_.size() >= kBuffer) {
+    if (buffer_.size() >= kStoreBuffer) {
       flush();
     }
   }

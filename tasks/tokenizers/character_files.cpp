@@ -12,7 +12,7 @@ namespace basin::tasks {
 
 namespace {
 
-constexpr std::string_view kHeader = "#version: basin characters 1, ";
+constexpr std::string_view kFirstWords = "#version: basin characters 1, ";
 
 std::string path_in(const std::string& folder) { return folder + "/characters.txt"; }
 
@@ -27,7 +27,7 @@ std::string written(char32_t character) {
 }
 
 std::string header_of(std::size_t characters) {
-  return fmt::format("{}{} characters", kHeader, characters);
+  return fmt::format("{}{} characters", kFirstWords, characters);
 }
 
 // The character of a line; a line that written() would not write gives one that it cannot be.
@@ -59,7 +59,7 @@ std::vector<char32_t> parse_characters(std::string_view text, const std::string&
     ++line;
     const std::size_t end = text.find('\n');
     const std::string_view words = text.substr(0, end);
-    if (line == 1 && words.substr(0, kHeader.size()) != kHeader) {
+    if (line == 1 && words.substr(0, kFirstWords.size()) != kFirstWords) {
       place.fail(line, "expected a line like '{}', found {}", header_of(100), in_quotes(words));
     }
     if (end == std::string_view::npos) {

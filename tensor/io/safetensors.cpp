@@ -13,7 +13,7 @@ namespace basin {
 namespace {
 
 constexpr std::uint64_t kLengthBytes = 8;
-constexpr std::size_t kAlignment = 8;
+constexpr std::size_t kHeaderAlignment = 8;
 
 // The place of a dtype in the reference implementation's list, by which it orders tensors.
 int rank_of(DType dtype) {
@@ -56,7 +56,7 @@ std::string header_text(const std::vector<const Named*>& tensors,
     position = end;
   }
   text += "}";
-  text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
+  text.resize((text.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
   return text;
 }
 

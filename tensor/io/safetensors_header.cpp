@@ -14,18 +14,18 @@ namespace basin::io {
 
 namespace {
 
-struct DTypeName {
+struct StoredName {
   const char* name;
   DType dtype;
 };
-constexpr std::array<DTypeName, 8> kDTypes = {{{"F64", DType::f64},
-                                               {"F32", DType::f32},
-                                               {"F16", DType::f16},
-                                               {"BF16", DType::bf16},
-                                               {"I64", DType::i64},
-                                               {"I32", DType::i32},
-                                               {"U8", DType::u8},
-                                               {"BOOL", DType::boolean}}};
+constexpr std::array<StoredName, 8> kStoredNames = {{{"F64", DType::f64},
+                                                     {"F32", DType::f32},
+                                                     {"F16", DType::f16},
+                                                     {"BF16", DType::bf16},
+                                                     {"I64", DType::i64},
+                                                     {"I32", DType::i32},
+                                                     {"U8", DType::u8},
+                                                     {"BOOL", DType::boolean}}};
 
 // Where in the header the parser is, named by what must come next.
 enum class Next {
@@ -112,7 +112,7 @@ class HeaderEvents final : public nlohmann::json_sax<nlohmann::json> {
     if (next_ != Next::dtype) {
       return unexpected("the text " + in_quotes(value));
     }
-    for (const DTypeName& candidate : kDTypes) {
+    for (const StoredName& candidate : kStoredNames) {
       if (value == candidate.name) {
         entry_.info.dtype = candidate.dtype;
         next_ = Next::field;
@@ -301,8 +301,8 @@ std::string check_layout(const SafetensorsHeader& header, std::uint64_t data_byt
 }  // namespace
 
 const char* safetensors_dtype(DType dtype) {
-  return std::find_if(kDTypes.begin(), kDTypes.end(),
-                      [&](const DTypeName& known) { return known.dtype == dtype; })
+  return std::find_if(kStoredNames.begin(), kStoredNames.end(),
+                      [&](const StoredName& known) { return known.dtype == dtype; })
       ->name;
 }
 

@@ -8,11 +8,12 @@ usage() {
 usage: tools/checks/tidy.sh [--preset P] [--jobs N] [PATH...]
 
 Runs clang-tidy on the sources below each PATH (default: all, paths from the repository root), as
-they are compiled in build/P (default: release), which must be configured. Exits with 1 on a finding.
+they are compiled in build/P (default: debug, where each source is compiled by itself), which must be
+configured. Exits with 1 on a finding.
 TEXT
 }
 
-preset=release
+preset=debug
 jobs="$(processor_count)"
 paths=()
 while [ "$#" -gt 0 ]; do

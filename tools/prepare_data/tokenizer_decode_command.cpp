@@ -12,7 +12,7 @@ namespace basin::prepare_data {
 
 namespace {
 
-Syntax syntax() {
+Syntax decode_syntax() {
   return {"prepare_data tokenizer decode",
           "Turns ids, decimal numbers with blanks or line ends between them, back into text.",
           use_options("the ids", "where the text goes")};
@@ -71,9 +71,9 @@ class IdReader {
 }  // namespace
 
 void tokenizer_decode_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(decode_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(decode_syntax()));
     return;
   }
   const std::unique_ptr<tasks::Tokenizer> tokenizer = tokenizer_of(options);

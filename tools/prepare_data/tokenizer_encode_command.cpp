@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kIdsPerLine = 20;
 
-Syntax syntax() {
+Syntax encode_syntax() {
   return {"prepare_data tokenizer encode",
           "Turns a text into the ids of its tokens, decimal numbers with 20 on a line.",
           use_options("the text", "where the ids go")};
@@ -21,9 +21,9 @@ Syntax syntax() {
 }  // namespace
 
 void tokenizer_encode_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(encode_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(encode_syntax()));
     return;
   }
   const std::unique_ptr<tasks::Tokenizer> tokenizer = tokenizer_of(options);

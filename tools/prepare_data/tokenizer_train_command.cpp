@@ -23,7 +23,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-Syntax syntax() {
+Syntax train_syntax() {
   return {"prepare_data tokenizer train",
           "Learns a tokenizer from text files and writes its files: vocab.json and merges.txt for\n"
           "gpt2, characters.txt for characters.",
@@ -94,9 +94,9 @@ std::int64_t show_all(const std::vector<std::string>& paths, Trainer& trainer) {
 }  // namespace
 
 void tokenizer_train_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(train_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(train_syntax()));
     return;
   }
   const tasks::TokenizerKind& kind = kind_of(options);

@@ -14,7 +14,7 @@ namespace basin::profile_kernels {
 
 namespace {
 
-Syntax syntax() {
+Syntax check_syntax() {
   return {
       "profile_kernels check",
       "Runs every case of every kernel against its reference in double: drawn inputs, outputs\n"
@@ -42,9 +42,9 @@ struct Worst {
 }  // namespace
 
 void check_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(check_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(check_syntax()));
     return;
   }
   const std::vector<const KernelEntry*> wanted = chosen_kernels(options.operands());

@@ -9,7 +9,7 @@ namespace basin::profile_kernels {
 
 namespace {
 
-command_line::Syntax syntax() {
+command_line::Syntax compare_syntax() {
   return {"profile_kernels compare",
           "Puts two results of 'time --json' side by side: the ratio of the medians for each row\n"
           "that both have, how far a kernel differs from itself, and what else is different.",
@@ -21,9 +21,9 @@ command_line::Syntax syntax() {
 }  // namespace
 
 void compare_command(const std::vector<std::string>& words) {
-  const command_line::Options options(syntax(), words);
+  const command_line::Options options(compare_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(compare_syntax()));
     return;
   }
   if (options.operands().size() != 2) {

@@ -30,7 +30,7 @@ using kernels::simt::SharedTraffic;
 using Json = nlohmann::ordered_json;
 using report::Table;
 
-Syntax syntax() {
+Syntax count_syntax() {
   return {"profile_kernels count",
           "Runs CUDA kernels by the executor on the CPU and counts what each launch reads and "
           "writes, as\n"
@@ -317,9 +317,9 @@ Counted count_rung(const Rung& rung, const Options& options, Json& json) {
 }  // namespace
 
 void count_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(count_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(count_syntax()));
     return;
   }
   const std::vector<Rung> rungs = chosen_rungs(options);

@@ -13,7 +13,7 @@ namespace basin::profile_kernels {
 
 namespace {
 
-struct Sampling {
+struct DeviceSampling {
   std::int64_t rounds;
   double min_seconds;
   const std::function<void()>& before_sample;
@@ -21,7 +21,7 @@ struct Sampling {
 
 // The most work per second of all samples; work(repeats) queues it and tells how much it is.
 template <class Work>
-double best_rate(const Sampling& sampling, Work&& work) {
+double best_device_rate(const DeviceSampling& sampling, Work&& work) {
   kernels::CudaTimer timer;
   std::int64_t repeats = 1;
   double best = 0;
@@ -46,22 +46,22 @@ double best_rate(const Sampling& sampling, Work&& work) {
 
 Ceilings measure_gpu_ceilings(DType dtype, std::int64_t cache, std::int64_t rounds,
                               double min_seconds, const std::function<void()>& before_sample) {
-  const Sampling sampling{rounds, min_seconds, before_sample};
+  const DeviceSampling sampling{rounds, min_seconds, before_sample};
   Tensor sink = Tensor::zeros({1}, dtype, Device::cuda);
-  const double flops = best_rate(sampling, [&](std::int64_t repeats) {
+  const double flops = best_device_rate(sampling, [&](std::int64_t repeats) {
     double operations = 0;
     check(kernels::fma_ceiling({sink.mutable_raw(), repeats, dtype, &operations}, cuda_context()),
           "fma_ceiling", sink);
     return operations;
   });
-  const double exps = best_rate(sampling, [&](std::int64_t repeats) {
+  const double exps = best_device_rate(sampling, [&](std::int64_t repeats) {
     double exponentials = 0;
     check(kernels::exp_ceiling({sink.mutable_raw(), repeats, dtype, &exponentials}, cuda_context()),
           "exp_ceiling", sink);
     return exponentials;
   });
   Tensor tensor_sink = Tensor::zeros({1}, DType::f32, Device::cuda);
-  const double tensor_flops = best_rate(sampling, [&](std::int64_t repeats) {
+  const double tensor_flops = best_device_rate(sampling, [&](std::int64_t repeats) {
     double operations = 0;
     check(
         kernels::tensor_ceiling(
@@ -73,7 +73,7 @@ Ceilings measure_gpu_ceilings(DType dtype, std::int64_t cache, std::int64_t roun
   const std::int64_t bytes = std::max<std::int64_t>(4 * cache, std::int64_t{64} << 20) / 16 * 16;
   const Tensor from = Tensor::full({bytes}, 1, DType::u8, Device::cuda);
   Tensor to = Tensor::empty({bytes}, DType::u8, Device::cuda);
-  const double moved = best_rate(sampling, [&](std::int64_t repeats) {
+  const double moved = best_device_rate(sampling, [&](std::int64_t repeats) {
     for (std::int64_t n = 0; n < repeats; ++n) {
       check(kernels::copy_ceiling({from.raw(), to.mutable_raw(), bytes}, cuda_context()),
             "copy_ceiling", from);

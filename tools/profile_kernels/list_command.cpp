@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 using kernels::KernelVariant;
 using kernels::SizeParameter;
 
-Syntax syntax() {
+Syntax list_syntax() {
   return {"profile_kernels list",
           "Shows kernels with what they compute, their variants with what each adds, the sizes\n"
           "that --shape of 'time' knows with their defaults, and the cases of 'check' with the\n"
@@ -114,9 +114,9 @@ void print_entry(const KernelEntry& entry, bool cases) {
 }  // namespace
 
 void list_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(list_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(list_syntax()));
     return;
   }
   const std::vector<const KernelEntry*> entries = chosen_kernels(options.operands());

@@ -28,9 +28,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 using trainer::wrong_usage;
 
-constexpr const char* kFormat = "basin profile_kernels operation";
+constexpr const char* kOperationFormat = "basin profile_kernels operation";
 
-Syntax syntax() {
+Syntax operation_syntax() {
   std::string names;
   for (const TimedOperation& operation : timed_operations()) {
     std::string sizes;
@@ -164,9 +164,9 @@ Json memory_json(Device device) {
 }  // namespace
 
 void operation_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(operation_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(operation_syntax()));
     return;
   }
   const TimedOperation& operation = chosen_operation(options);
@@ -190,7 +190,7 @@ void operation_command(const std::vector<std::string>& words) {
     calls.write_arrays(options.value("arrays"));
   }
   RepeatedCalls repeated([&] { calls.once(); }, min_seconds, device);
-  Json document = head_json(kFormat, 1, results_of_now(device));
+  Json document = head_json(kOperationFormat, 1, results_of_now(device));
   document["operation"] = operation.name;
   document["sizes"] = kernels::sizes_text(operation.parameters, sizes);
   document["backward"] = backward;

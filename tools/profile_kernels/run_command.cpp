@@ -19,7 +19,7 @@ namespace {
 
 using trainer::wrong_usage;
 
-Syntax syntax() {
+Syntax run_syntax() {
   return {
       "profile_kernels run",
       "Runs a kernel on arrays from an HDF5 group and writes what it computes.\n"
@@ -117,9 +117,9 @@ void write(const std::string& path, const Runnable& kernel, const AssociationArr
 }  // namespace
 
 void run_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(run_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(run_syntax()));
     return;
   }
   const Runnable& kernel = chosen(options);

@@ -28,7 +28,7 @@ using Json = nlohmann::ordered_json;
 using Align = report::Table::Align;
 using trainer::wrong_usage;
 
-constexpr const char* kFormat = "basin profile_kernels step";
+constexpr const char* kStepFormat = "basin profile_kernels step";
 constexpr std::int64_t kMost = std::int64_t{1} << 40;
 
 std::vector<std::string> backbone_names() {
@@ -39,7 +39,7 @@ std::vector<std::string> backbone_names() {
   return names;
 }
 
-Syntax syntax() {
+Syntax step_syntax() {
   return {
       "profile_kernels step",
       "Measures whole training steps of a language model on random tokens: forward pass, loss,\n"
@@ -73,7 +73,7 @@ Syntax syntax() {
       "  profile_kernels step --backbone rnn --operations --json step.json\n"};
 }
 
-struct Plan {
+struct StepPlan {
   Device device = Device::cpu;
   std::vector<std::string> kinds;
   nn::BackboneOptions backbone;
@@ -91,8 +91,8 @@ struct Plan {
   }
 };
 
-Plan plan_of(const Options& options) {
-  Plan plan;
+StepPlan plan_of(const Options& options) {
+  StepPlan plan;
   std::vector<std::string> names = backbone_names();
   plan.kinds = names;
   names.emplace_back("all");
@@ -155,7 +155,7 @@ Json operations_json(const Profiler& profiler) {
 // One backbone, warmed up.
 class Contestant {
  public:
-  Contestant(const Plan& plan, const std::string& kind, const std::string& arrays)
+  Contestant(const StepPlan& plan, const std::string& kind, const std::string& arrays)
       : kind_(kind), plan_(plan) {
     allocator_of(plan.device)->release_cache();
     nn::BackboneOptions backbone = plan.backbone;
@@ -229,7 +229,7 @@ class Contestant {
 
  private:
   std::string kind_;
-  const Plan& plan_;
+  const StepPlan& plan_;
   std::optional<TrainingStep> step_;
   std::vector<double> losses_;  // of the steps that warmed up
 };
@@ -272,14 +272,14 @@ report::Table table_of(const Json& rows, std::int64_t tokens) {
 }  // namespace
 
 void step_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(step_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(step_syntax()));
     return;
   }
-  const Plan plan = plan_of(options);
+  const StepPlan plan = plan_of(options);
   const std::string arrays = options.value_or("arrays", "");
-  Json document = head_json(kFormat, 1, results_of_now(plan.device));
+  Json document = head_json(kStepFormat, 1, results_of_now(plan.device));
   if (options.has("on-request")) {
     Contestant contestant(plan, plan.kinds.front(), arrays);
     document.update(contestant.description());

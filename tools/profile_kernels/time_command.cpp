@@ -36,7 +36,7 @@ constexpr double kAffordableWork = 1e8;
 // More add nothing to the best of them.
 constexpr std::int64_t kCeilingRounds = 15;
 
-Syntax syntax() {
+Syntax time_syntax() {
   return {
       "profile_kernels time",
       "Measures how long kernels take. Each is first compared with its reference: on the same\n"
@@ -79,7 +79,7 @@ struct Item {
   DType dtype;
 };
 
-struct Plan {
+struct TimePlan {
   Device device = Device::cpu;
   std::vector<Item> items;
   std::vector<Rung> ladder;  // if that is what the items are
@@ -100,8 +100,8 @@ std::vector<Item> chosen_items(const Options& options, Device device) {
   return items;
 }
 
-Plan plan_of(const Options& options) {
-  Plan plan;
+TimePlan time_plan_of(const Options& options) {
+  TimePlan plan;
   plan.device = set_up_device(options);
   plan.shape = options.value_or("shape", "");
   if (options.has("ladder")) {
@@ -139,7 +139,7 @@ struct Checked {
   std::string on;
 };
 
-Checked checked(const Item& item, const Sizes& sizes, const Plan& plan) {
+Checked checked(const Item& item, const Sizes& sizes, const TimePlan& plan) {
   const KernelEntry& entry = *item.entry;
   const DType dtype = item.dtype;
   const Sizes small = kernels::affordable(entry, sizes, kAffordableWork, cpu_context());
@@ -170,7 +170,7 @@ std::int64_t saturated(std::size_t bytes) {
 }
 
 // Copies of the arrays until twice the cache lies between two uses of one.
-std::int64_t copies_for(const MemoryNeeds& needs, std::int64_t cache, const Plan& plan) {
+std::int64_t copies_for(const MemoryNeeds& needs, std::int64_t cache, const TimePlan& plan) {
   const std::int64_t bytes = std::max<std::int64_t>(1, needs.arrays);
   const std::int64_t copies = plan.cold ? 1 + 2 * cache / bytes : 1;
   // Poisoned, guarded and drawn arrays of a check are far smaller. A copy for a GPU is drawn here.
@@ -186,7 +186,7 @@ std::int64_t copies_for(const MemoryNeeds& needs, std::int64_t cache, const Plan
   return copies;
 }
 
-std::vector<Row> rows_of(const Item& item, const Plan& plan, const std::string& label,
+std::vector<Row> rows_of(const Item& item, const TimePlan& plan, const std::string& label,
                          Progress& progress) {
   const KernelEntry& entry = *item.entry;
   const std::vector<int>& variants = item.variants;
@@ -231,7 +231,7 @@ std::vector<Row> rows_of(const Item& item, const Plan& plan, const std::string& 
   return rows;
 }
 
-Results measured(const Plan& plan, const Options& options) {
+Results measured(const TimePlan& plan, const Options& options) {
   Progress progress;
   Results results = results_of_now(plan.device);
   results.settings = {{"rounds", fmt::format("{}", plan.measurement.rounds)},
@@ -278,7 +278,7 @@ Results measured(const Plan& plan, const Options& options) {
 }
 
 // Rung by rung, each with how many times faster it is than the one before it.
-std::string ladder_text(const Plan& plan, const Results& results) {
+std::string ladder_text(const TimePlan& plan, const Results& results) {
   constexpr report::Table::Align right = report::Table::Align::right;
   report::Table table(
       {{"rung"}, {"adds"}, {"ms", right}, {"GFLOP/s", right}, {"faster by", right}});
@@ -313,7 +313,7 @@ std::vector<std::string> words_to_count(const Options& options) {
 }
 
 // The one kernel of the plan, a sample for each request.
-void serve(const Plan& plan) {
+void serve(const TimePlan& plan) {
   const Item& item = plan.items.front();
   const KernelEntry& entry = *item.entry;
   const Sizes sizes = chosen_sizes(entry, plan.shape);
@@ -345,12 +345,12 @@ void serve(const Plan& plan) {
 }  // namespace
 
 void time_command(const std::vector<std::string>& words) {
-  const Options options(syntax(), words);
+  const Options options(time_syntax(), words);
   if (options.has("help")) {
-    fmt::print("{}", help_text(syntax()));
+    fmt::print("{}", help_text(time_syntax()));
     return;
   }
-  const Plan plan = plan_of(options);
+  const TimePlan plan = time_plan_of(options);
   if (options.has("on-request")) {
     serve(plan);
     return;

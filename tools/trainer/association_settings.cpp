@@ -148,10 +148,7 @@ Setting yes_or_no(const char* name, bool O::*member, const char* help, Reason no
           std::move(no_effect)};
 }
 
-bool is_positive(double value) { return value > 0.0; }
-bool is_not_negative(double value) { return value >= 0.0; }
-bool is_share(double value) { return value > 0.0 && value <= 1.0; }
-bool is_below_one(double value) { return value >= 0.0 && value < 1.0; }
+bool is_positive_share(double value) { return value > 0.0 && value <= 1.0; }
 bool is_alpha(double value) { return value >= 1.01 && value <= 2.0; }
 
 }  // namespace
@@ -185,9 +182,9 @@ std::vector<Setting> association_settings() {
             "first positions, which see all and are seen by all in spite of the window", if_window),
       whole("top-k", &O::top_k, 1, "all", 0,
             "positions with the largest scores that are seen, ties included, or all", if_separates),
-      real("top-fraction", &O::top_fraction, is_share, "above 0 and at most 1", "all",
+      real("top-fraction", &O::top_fraction, is_positive_share, "above 0 and at most 1", "all",
            "the same as a share of the positions, or all", if_separates),
-      real("random-keep", &O::random_keep, is_share, "above 0 and at most 1", "",
+      real("random-keep", &O::random_keep, is_positive_share, "above 0 and at most 1", "",
            "probability with which a random mask keeps a position; 1: no mask", if_separates),
       choice<MaskGrain>(
           "random-grain", &O::random_grain, {MaskGrain::element, MaskGrain::tile, MaskGrain::block},

@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using report::Table;
 
-const Syntax kSyntax = {
+const Syntax kCompareSyntax = {
     "compare",
     "Puts finished runs of one task beside each other: a table of the figures on the test split\n"
     "(NAME.csv, NAME.md) and a plot of the main metric during training (NAME.gp, NAME.svg). Runs\n"
@@ -360,9 +360,9 @@ report::Plot make_plot(const std::vector<Run>& runs) {
 }  // namespace
 
 void compare_command(const std::vector<std::string>& words) {
-  const Arguments arguments(kSyntax, words);
+  const Arguments arguments(kCompareSyntax, words);
   if (arguments.has("help")) {
-    fmt::print("{}", help_text(kSyntax));
+    fmt::print("{}", help_text(kCompareSyntax));
     return;
   }
   const std::string& out = arguments.value("out");

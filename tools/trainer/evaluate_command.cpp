@@ -20,7 +20,7 @@ namespace basin::trainer {
 
 namespace {
 
-const Syntax kSyntax = {
+const Syntax kEvaluateSyntax = {
     "evaluate",
     "Evaluates a checkpoint on the task it was trained for; task and model are rebuilt from the\n"
     "settings in the checkpoint.",
@@ -91,7 +91,7 @@ Configuration read_configuration(const std::string& path, const std::string& tex
   return c;
 }
 
-nlohmann::ordered_json to_json(const std::vector<tasks::Metric>& metrics) {
+nlohmann::ordered_json metrics_json(const std::vector<tasks::Metric>& metrics) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const tasks::Metric& metric : metrics) {
     list.push_back({{"name", metric.name}, {"value", metric.value}});
@@ -118,8 +118,8 @@ void write_json(const std::string& path, const std::string& checkpoint, std::int
       {name_of(split),
        {{"examples", evaluation.examples},
         {"loss", evaluation.loss},
-        {"metrics", to_json(evaluation.metrics)}}},
-      {"baselines", to_json(task.baselines())},
+        {"metrics", metrics_json(evaluation.metrics)}}},
+      {"baselines", metrics_json(task.baselines())},
       {"higher_is_better", task.higher_is_better()},
   };
   report::write_text(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -128,9 +128,9 @@ void write_json(const std::string& path, const std::string& checkpoint, std::int
 }  // namespace
 
 void evaluate_command(const std::vector<std::string>& words) {
-  const Arguments arguments(kSyntax, words);
+  const Arguments arguments(kEvaluateSyntax, words);
   if (arguments.has("help")) {
-    fmt::print("{}", help_text(kSyntax));
+    fmt::print("{}", help_text(kEvaluateSyntax));
     return;
   }
   const std::string path = chosen_checkpoint(arguments);

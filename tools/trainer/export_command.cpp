@@ -13,7 +13,7 @@ namespace basin::trainer {
 
 namespace {
 
-const Syntax kSyntax = {
+const Syntax kExportSyntax = {
     "export",
     "Writes the weights of a checkpoint for other programs: as one safetensors file, or as a\n"
     "folder with one npy file for each weight. What is there already is replaced by the whole\n"
@@ -46,9 +46,9 @@ std::optional<DType> chosen_dtype(const Arguments& arguments, nn::WeightFormat f
 
 void export_command(const std::vector<std::string>& words) {
   namespace fs = std::filesystem;
-  const Arguments arguments(kSyntax, words);
+  const Arguments arguments(kExportSyntax, words);
   if (arguments.has("help")) {
-    fmt::print("{}", help_text(kSyntax));
+    fmt::print("{}", help_text(kExportSyntax));
     return;
   }
   constexpr nn::WeightFormat kFormats[] = {nn::WeightFormat::safetensors, nn::WeightFormat::npy};

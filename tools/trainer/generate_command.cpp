@@ -17,7 +17,7 @@ namespace basin::trainer {
 
 namespace {
 
-const Syntax kSyntax = {
+const Syntax kGenerateSyntax = {
     "generate",
     "Goes on from a prompt with a model that was trained on text. Prints the prompt and what\n"
     "follows it; the same seed gives the same text. Runs on the CPU, wherever the model was "
@@ -35,12 +35,12 @@ const Syntax kSyntax = {
      {"threads", "N", "of the CPU [one per core]"}},
     false};
 
-constexpr std::int64_t kMostTokens = 1'000'000'000;
+constexpr std::int64_t kMostGenerated = 1'000'000'000;
 
 tasks::GenerationOptions options_of(const Arguments& arguments) {
   tasks::GenerationOptions options;
-  options.count = read_whole(arguments.value_or("tokens", "200"), 0, kMostTokens, "--tokens");
-  options.top_k = read_whole(arguments.value_or("top-k", "0"), 0, kMostTokens, "--top-k");
+  options.count = read_whole(arguments.value_or("tokens", "200"), 0, kMostGenerated, "--tokens");
+  options.top_k = read_whole(arguments.value_or("top-k", "0"), 0, kMostGenerated, "--top-k");
   options.seed = read_seed(arguments.value_or("seed", "0"), "--seed");
   options.temperature = read_real(arguments.value_or("temperature", "1"), "--temperature");
   if (options.temperature < 0) {
@@ -57,9 +57,9 @@ void print(const std::string& text) {
 }  // namespace
 
 void generate_command(const std::vector<std::string>& words) {
-  const Arguments arguments(kSyntax, words);
+  const Arguments arguments(kGenerateSyntax, words);
   if (arguments.has("help")) {
-    fmt::print("{}", help_text(kSyntax));
+    fmt::print("{}", help_text(kGenerateSyntax));
     return;
   }
   const std::string path = chosen_checkpoint(arguments);

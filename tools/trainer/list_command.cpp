@@ -18,7 +18,7 @@ namespace basin::trainer {
 
 namespace {
 
-const Syntax kSyntax = {
+const Syntax kListSyntax = {
     "list",
     "Shows the tasks, the backbones, the mechanisms of retrieval, the tokenizers,\n"
     "the devices and the experiments, or one of these. TOPIC: tasks, backbones,\n"
@@ -101,9 +101,9 @@ void list_experiments() {
 }  // namespace
 
 void list_command(const std::vector<std::string>& words) {
-  const Arguments arguments(kSyntax, words);
+  const Arguments arguments(kListSyntax, words);
   if (arguments.has("help")) {
-    fmt::print("{}", help_text(kSyntax));
+    fmt::print("{}", help_text(kListSyntax));
     return;
   }
   void (*const topics[])() = {list_tasks,      list_backbones, list_mechanisms,

@@ -19,11 +19,10 @@ namespace basin::trainer {
 
 namespace {
 
-using experiments::Experiment;
 using experiments::Protocol;
 using experiments::Size;
 
-const Syntax kSyntax = {
+const Syntax kReproduceSyntax = {
     "reproduce",
     "Computes experiments of published work anew and puts the results beside the published\n"
     "numbers, with a judgement and the statistics behind it. NAME: one or more of those that\n"
@@ -56,24 +55,25 @@ const Syntax kSyntax = {
     false};
 
 // `all` means those that have the protocol.
-std::vector<const Experiment*> chosen(const std::vector<std::string>& names, bool as_coded) {
+std::vector<const experiments::Experiment*> chosen(const std::vector<std::string>& names,
+                                                   bool as_coded) {
   if (names.empty()) {
     wrong_usage("the name of an experiment is missing; 'trainer list experiments' shows them");
   }
-  std::vector<const Experiment*> list;
-  const auto add = [&](const Experiment& experiment) {
+  std::vector<const experiments::Experiment*> list;
+  const auto add = [&](const experiments::Experiment& experiment) {
     if (std::find(list.begin(), list.end(), &experiment) == list.end()) {
       list.push_back(&experiment);
     }
   };
   std::vector<std::string> known = {"all"};
-  for (const Experiment& experiment : experiments::experiments()) {
+  for (const experiments::Experiment& experiment : experiments::experiments()) {
     known.push_back(experiment.name);
   }
   for (const std::string& name : names) {
     const std::size_t at = read_choice(name, known, "the experiment");
     for (std::size_t n = 0; n + 1 < known.size(); ++n) {
-      const Experiment& experiment = experiments::experiments()[n];
+      const experiments::Experiment& experiment = experiments::experiments()[n];
       if (at == n + 1 || (at == 0 && (!as_coded || !experiment.as_coded.empty()))) {
         add(experiment);
       }
@@ -142,11 +142,12 @@ void check_effects(const Arguments& arguments, const ReproductionRequest& reques
   if (std::find(names.begin(), names.end(), "all") != names.end()) {
     return;
   }
-  if (arguments.has("data") && !any([](const Experiment* e) { return !e->data.empty(); })) {
+  if (arguments.has("data") &&
+      !any([](const experiments::Experiment* e) { return !e->data.empty(); })) {
     wrong_usage("--data would have no effect: {} reads no data", fmt::join(names, ", "));
   }
   if (request.given.device.value_or(Device::cpu) != Device::cpu &&
-      !any([](const Experiment* e) { return e->uses_device; })) {
+      !any([](const experiments::Experiment* e) { return e->uses_device; })) {
     wrong_usage("--device {} would have no effect: {} runs on the CPU only",
                 basin::name_of(*request.given.device), fmt::join(names, ", "));
   }
@@ -155,9 +156,9 @@ void check_effects(const Arguments& arguments, const ReproductionRequest& reques
 }  // namespace
 
 void reproduce_command(const std::vector<std::string>& words) {
-  const Arguments arguments(kSyntax, words);
+  const Arguments arguments(kReproduceSyntax, words);
   if (arguments.has("help")) {
-    fmt::print("{}", help_text(kSyntax));
+    fmt::print("{}", help_text(kReproduceSyntax));
     return;
   }
   ReproductionRequest request;

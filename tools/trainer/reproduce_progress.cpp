@@ -11,8 +11,8 @@ namespace basin::trainer {
 
 namespace {
 
-constexpr auto kRedraw = std::chrono::milliseconds(100);  // on a terminal
-constexpr auto kLineInterval = std::chrono::seconds(10);  // elsewhere
+constexpr auto kProgressRedraw = std::chrono::milliseconds(100);  // on a terminal
+constexpr auto kProgressInterval = std::chrono::seconds(10);      // elsewhere
 
 }  // namespace
 
@@ -28,7 +28,8 @@ void ReproduceProgress::starts(std::size_t parts, std::size_t finished, double c
   cost_ = cost;
   earlier_cost_ = done_cost_ = finished_cost;
   start_ = Clock::now();
-  next_ = start_ + (on_terminal_ ? Clock::duration(kRedraw) : Clock::duration(kLineInterval));
+  next_ = start_ +
+          (on_terminal_ ? Clock::duration(kProgressRedraw) : Clock::duration(kProgressInterval));
   if (!quiet_ && finished > 0) {
     print_now(
         fmt::format("{}: {} of {} parts were computed before\n", experiment_, finished, parts));
@@ -64,7 +65,8 @@ void ReproduceProgress::show(const experiments::Part& part, double share, const 
   if (quiet_ || now < next_) {
     return;
   }
-  next_ = now + (on_terminal_ ? Clock::duration(kRedraw) : Clock::duration(kLineInterval));
+  next_ =
+      now + (on_terminal_ ? Clock::duration(kProgressRedraw) : Clock::duration(kProgressInterval));
   const double done = std::min(cost_, done_cost_ + std::clamp(share, 0.0, 1.0) * part.cost);
   const std::string doing = what.empty() ? part.key : fmt::format("{}, {}", part.key, what);
   const std::string status =

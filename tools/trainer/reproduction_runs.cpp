@@ -26,7 +26,6 @@ namespace basin::trainer {
 
 namespace {
 
-using experiments::Experiment;
 using experiments::Protocol;
 using experiments::Settings;
 using experiments::Size;
@@ -35,27 +34,27 @@ using reproduction::Journal;
 constexpr std::size_t kPrintedRows = 40;
 
 // An experiment of the request with its settings and what was computed before.
-struct Run {
-  const Experiment* experiment;
+struct ReproductionRun {
+  const experiments::Experiment* experiment;
   std::string path;  // of the journal
   Settings settings;
 };
 
-[[noreturn]] void contradicts(const Run& run, const char* name, const std::string& asked,
-                              const std::string& stored) {
+[[noreturn]] void contradicts(const ReproductionRun& run, const char* name,
+                              const std::string& asked, const std::string& stored) {
   wrong_usage(
       "--{} {} contradicts {}, which was begun with {} {}; give that, another --out, or "
       "--overwrite",
       name, asked, run.path, name, stored);
 }
 
-void check_protocol(const Experiment& experiment, const Settings& settings) {
+void check_protocol(const experiments::Experiment& experiment, const Settings& settings) {
   if (settings.protocol == Protocol::as_coded && experiment.as_coded.empty()) {
     wrong_usage("--protocol as-coded: '{}' has one protocol only", experiment.name);
   }
 }
 
-Settings fresh_settings(const Experiment& experiment, const GivenSettings& given) {
+Settings fresh_settings(const experiments::Experiment& experiment, const GivenSettings& given) {
   Settings settings;
   settings.size = given.size.value_or(Size::small);
   settings.protocol = given.protocol.value_or(Protocol::corrected);
@@ -69,7 +68,8 @@ Settings fresh_settings(const Experiment& experiment, const GivenSettings& given
 
 // Those of the journal; what the command line says must be the same, but for the place of the data,
 // which may have moved.
-Settings stored_settings(const Run& run, const Journal& journal, const GivenSettings& given) {
+Settings stored_settings(const ReproductionRun& run, const Journal& journal,
+                         const GivenSettings& given) {
   Settings stored;
   try {
     stored = reproduction::settings_in(journal.header());
@@ -99,9 +99,9 @@ Settings stored_settings(const Run& run, const Journal& journal, const GivenSett
   return stored;
 }
 
-Run prepared(const ReproductionRequest& request, const RunFolder& folder,
-             const Experiment& experiment) {
-  Run run{&experiment, folder.file(experiment.name + ".journal"), {}};
+ReproductionRun prepared(const ReproductionRequest& request, const RunFolder& folder,
+                         const experiments::Experiment& experiment) {
+  ReproductionRun run{&experiment, folder.file(experiment.name + ".journal"), {}};
   run.settings = fresh_settings(experiment, request.given);
   if (!request.overwrite) {
     const Journal journal(run.path);
@@ -152,7 +152,7 @@ void print_results(const experiments::Report& report) {
 }
 
 // Results of another version of the program may lack what this one looks for.
-experiments::Report report_of(const Run& run, const Journal& journal,
+experiments::Report report_of(const ReproductionRun& run, const Journal& journal,
                               const reproduction::Record& record) {
   try {
     return run.experiment->report(run.settings, journal.results());
@@ -168,7 +168,7 @@ experiments::Report report_of(const Run& run, const Journal& journal,
 }
 
 // Returns the report.
-experiments::Report perform(const ReproductionRequest& request, const Run& run) {
+experiments::Report perform(const ReproductionRequest& request, const ReproductionRun& run) {
   const std::string& name = run.experiment->name;
   Journal journal = request.overwrite ? Journal::anew(run.path) : Journal(run.path);
   const auto say = [&](const std::string& line) {
@@ -213,7 +213,7 @@ experiments::Report perform(const ReproductionRequest& request, const Run& run) 
 
 // Why the experiment cannot be begun, such as data that are not there; empty if it can. Work of
 // hours must not be in front of that.
-std::string obstacle(const ReproductionRequest& request, const Run& run) {
+std::string obstacle(const ReproductionRequest& request, const ReproductionRun& run) {
   try {
     if (request.overwrite || !Journal(run.path).is_finished()) {
       (void)run.experiment->parts(run.settings);
@@ -236,14 +236,14 @@ std::string settings_text(const Settings& settings) {
 }
 
 void perform_all(const ReproductionRequest& request, const RunFolder& folder,
-                 const std::vector<Run>& runs) {
+                 const std::vector<ReproductionRun>& runs) {
   std::vector<reproduction::IndexEntry> entries;
   const auto left_out = [&](const reproduction::IndexEntry& entry) {
     if (!request.quiet) {
       print_now(fmt::format("{}: LEFT OUT: {}\n", entry.name, entry.problem));
     }
   };
-  for (const Run& run : runs) {
+  for (const ReproductionRun& run : runs) {
     entries.push_back({run.experiment->name,
                        run.experiment->question,
                        settings_text(run.settings),
@@ -285,8 +285,8 @@ void perform_all(const ReproductionRequest& request, const RunFolder& folder,
 
 void run_reproductions(const ReproductionRequest& request) {
   const RunFolder folder(request.out);
-  std::vector<Run> runs;
-  for (const Experiment* experiment : request.experiments) {
+  std::vector<ReproductionRun> runs;
+  for (const experiments::Experiment* experiment : request.experiments) {
     runs.push_back(prepared(request, folder, *experiment));
   }
   if (runs.size() == 1) {

@@ -15,6 +15,11 @@ using Reason = std::function<std::string(const Configuration&)>;
 /// A bound on lengths that no real run meets.
 inline constexpr std::int64_t kMostLength = std::int64_t{1} << 20;
 
+/// What numbers may be.
+inline bool is_positive(double value) { return value > 0.0; }
+inline bool is_not_negative(double value) { return value >= 0.0; }
+inline bool is_below_one(double value) { return value >= 0.0 && value < 1.0; }
+
 /// A path, or a name like one; the word `otherwise` stands for the lack of it. `value`: what the
 /// help calls it.
 Setting path_setting(const char* name, std::string Configuration::*member, const char* value,

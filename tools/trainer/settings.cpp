@@ -133,9 +133,6 @@ Setting choice(const char* section, const char* name, Enum Configuration::*membe
 }
 
 bool is_fraction(double value) { return value >= 0.0 && value <= 1.0; }
-bool is_below_one(double value) { return value >= 0.0 && value < 1.0; }
-bool is_positive(double value) { return value > 0.0; }
-bool is_not_negative(double value) { return value >= 0.0; }
 
 // The name of something that has a table of its own.
 Setting name_in(const char* name, std::string Configuration::*member,

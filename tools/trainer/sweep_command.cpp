@@ -10,7 +10,7 @@ namespace basin::trainer {
 
 namespace {
 
-const Syntax kSyntax = {
+const Syntax kSweepSyntax = {
     "sweep",
     "Trains many configurations, each with several seeds, as processes of their own, and puts "
     "them\n"
@@ -58,9 +58,9 @@ SweepFile asked_sweep(const Arguments& arguments, bool resume) {
 }  // namespace
 
 void sweep_command(const std::vector<std::string>& words) {
-  const Arguments arguments(kSyntax, words);
+  const Arguments arguments(kSweepSyntax, words);
   if (arguments.has("help")) {
-    fmt::print("{}", help_text(kSyntax));
+    fmt::print("{}", help_text(kSweepSyntax));
     return;
   }
   SweepRequest request;

@@ -15,7 +15,7 @@ namespace basin::trainer {
 
 namespace {
 
-constexpr const char* kBlanks = " \t";
+constexpr const char* kSpaces = " \t";
 
 // In the order of Distribution::Kind.
 const std::vector<std::string>& kinds() {
@@ -23,11 +23,11 @@ const std::vector<std::string>& kinds() {
   return names;
 }
 
-std::string trimmed(const std::string& text) {
-  const std::size_t begin = text.find_first_not_of(kBlanks);
+std::string without_spaces(const std::string& text) {
+  const std::size_t begin = text.find_first_not_of(kSpaces);
   return begin == std::string::npos
              ? ""
-             : text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+             : text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
 }
 
 // In [0, 1), a multiple of 2^-53.
@@ -54,7 +54,7 @@ std::vector<std::string> split_list(const std::string& text, const std::string& 
   std::size_t begin = 0;
   while (true) {
     const std::size_t comma = text.find(',', begin);
-    parts.push_back(trimmed(text.substr(begin, comma - begin)));
+    parts.push_back(without_spaces(text.substr(begin, comma - begin)));
     if (parts.back().empty()) {
       wrong_usage("{} needs values with commas between them, not '{}'", origin, text);
     }
@@ -66,7 +66,7 @@ std::vector<std::string> split_list(const std::string& text, const std::string& 
 }
 
 Distribution::Distribution(const std::string& text, const std::string& origin) {
-  const std::size_t end = std::min(text.find_first_of(kBlanks), text.size());
+  const std::size_t end = std::min(text.find_first_of(kSpaces), text.size());
   const std::string name = text.substr(0, end);
   const auto found = std::find(kinds().begin(), kinds().end(), name);
   if (found == kinds().end()) {
@@ -76,7 +76,7 @@ Distribution::Distribution(const std::string& text, const std::string& origin) {
         origin, text, suggestion(name, kinds()));
   }
   kind_ = static_cast<Kind>(found - kinds().begin());
-  const std::string rest = trimmed(text.substr(end));
+  const std::string rest = without_spaces(text.substr(end));
   if (kind_ == Kind::choice) {
     choices_ = split_list(rest, origin);
     return;

@@ -26,7 +26,7 @@ namespace basin::trainer {
 
 namespace {
 
-const Syntax kSyntax = {
+const Syntax kTrainSyntax = {
     "train",
     "Trains a backbone on a task and writes metrics.csv, metrics.jsonl, summary.json, the\n"
     "configuration that repeats the run (config.ini), a checkpoint and a plot. Defaults are in\n"
@@ -136,8 +136,8 @@ std::int64_t profile_steps(const Arguments& arguments) {
     }
     return 0;
   }
-  constexpr std::int64_t kMost = 1000;  // a trace of more helps nobody
-  return read_whole(arguments.value_or("profile-steps", "10"), 1, kMost, "--profile-steps");
+  constexpr std::int64_t kMostProfiled = 1000;  // a trace of more helps nobody
+  return read_whole(arguments.value_or("profile-steps", "10"), 1, kMostProfiled, "--profile-steps");
 }
 
 void check_session(const Configuration& c, const SessionOptions& options) {
@@ -192,9 +192,9 @@ void train_seeds(const Arguments& arguments) {
 }  // namespace
 
 void train_command(const std::vector<std::string>& words) {
-  const Arguments arguments(kSyntax, words);
+  const Arguments arguments(kTrainSyntax, words);
   if (arguments.has("help")) {
-    fmt::print("{}", help_text(kSyntax));
+    fmt::print("{}", help_text(kTrainSyntax));
     return;
   }
   SessionOptions options;

@@ -16,7 +16,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace dam_mnist_parts {
 
 constexpr std::int64_t kPictures = 25;
 constexpr std::int64_t kComparedImages = 2000;
@@ -165,7 +165,7 @@ DamMnistSetting published_setting() {
   return setting;
 }
 
-}  // namespace
+}  // namespace dam_mnist_parts
 
 std::string DamMnistSetting::name() const {
   return fmt::format("n = {}{}", training.model.degree, as_published ? " as published" : "");
@@ -177,6 +177,7 @@ std::string dam_mnist_key(const DamMnistSetting& setting, std::int64_t seed) {
 }
 
 DamMnistBudget dam_mnist_budget(Size size) {
+  using namespace dam_mnist_parts;
   DamMnistBudget budget;
   budget.settings = {setting_of(2, 40, 4, 0.0), setting_of(3, 70, 4, 0.0),
                      setting_of(20, 400, 30, -0.1), setting_of(30, 450, 30, -0.1),
@@ -207,6 +208,7 @@ DamMnistBudget dam_mnist_budget(Size size) {
 }
 
 Experiment dam_mnist() {
+  using namespace dam_mnist_parts;
   return {"dam-mnist",
           "Attention heads as associative memories (memo); D. Krotov, J. Hopfield 2016",
           "How well does a dense associative memory classify digits, and what do its memories look "

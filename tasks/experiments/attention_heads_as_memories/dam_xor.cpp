@@ -7,7 +7,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace dam_xor_parts {
 
 constexpr Interaction kInteractions[] = {Interaction::rectified, Interaction::power,
                                          Interaction::exponential};
@@ -190,7 +190,7 @@ Report report(const Settings& settings, const Results& results) {
   return report;
 }
 
-}  // namespace
+}  // namespace dam_xor_parts
 
 XorEvidence xor_evidence(Interaction interaction, std::int64_t degree) {
   const Tensor visible =
@@ -210,6 +210,7 @@ XorEvidence xor_evidence(Interaction interaction, std::int64_t degree) {
 }
 
 Experiment dam_xor() {
+  using namespace dam_xor_parts;
   return {"dam-xor",
           "Attention heads as associative memories (memo); D. Krotov, J. Hopfield 2016",
           "Which energies let a dense associative memory compute XOR?",

@@ -18,7 +18,7 @@ namespace basin::experiments {
 namespace {
 
 constexpr std::int64_t kClasses = 10;
-constexpr std::int64_t kRowsAtOnce = 500;
+constexpr std::int64_t kComparedAtOnce = 500;
 constexpr std::int64_t kBatch = 100;
 
 std::array<std::int64_t, kClasses> class_counts(const LabelledRows& rows) {
@@ -29,7 +29,7 @@ std::array<std::int64_t, kClasses> class_counts(const LabelledRows& rows) {
   return counts;
 }
 
-double percent(std::int64_t part, std::int64_t whole) {
+double percent_of(std::int64_t part, std::int64_t whole) {
   return 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
@@ -37,8 +37,8 @@ double percent(std::int64_t part, std::int64_t whole) {
 template <class Predict>
 double error_of(const LabelledRows& test, Predict&& predict) {
   std::int64_t wrong = 0;
-  for (std::int64_t begin = 0; begin < test.count(); begin += kRowsAtOnce) {
-    const std::int64_t end = std::min(begin + kRowsAtOnce, test.count());
+  for (std::int64_t begin = 0; begin < test.count(); begin += kComparedAtOnce) {
+    const std::int64_t end = std::min(begin + kComparedAtOnce, test.count());
     const std::vector<std::int64_t> found = predict(test.pixels.slice(0, begin, end));
     const std::vector<std::int64_t> wanted =
         test.labels.slice(0, begin, end).to_vector<std::int64_t>();
@@ -46,7 +46,7 @@ double error_of(const LabelledRows& test, Predict&& predict) {
       wrong += found[n] != wanted[n] ? 1 : 0;
     }
   }
-  return percent(wrong, test.count());
+  return percent_of(wrong, test.count());
 }
 
 // Which row of `points` is nearest: the largest x.p - |p|^2 / 2.
@@ -60,7 +60,7 @@ Tensor nearest(const Tensor& x, const Tensor& points) {
 double majority_error(const LabelledRows& train, const LabelledRows& test) {
   const auto counts = class_counts(train);
   const auto largest = std::max_element(counts.begin(), counts.end()) - counts.begin();
-  return 100.0 - percent(class_counts(test)[static_cast<std::size_t>(largest)], test.count());
+  return 100.0 - percent_of(class_counts(test)[static_cast<std::size_t>(largest)], test.count());
 }
 
 double nearest_mean_error(const LabelledRows& train, const LabelledRows& test) {

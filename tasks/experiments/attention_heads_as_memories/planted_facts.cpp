@@ -14,7 +14,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace planted_facts_parts {
 
 constexpr std::int64_t kTop = 8;
 // Scores of polynomials, so that their powers stay in range.
@@ -290,13 +290,14 @@ std::vector<Part> parts(const Settings& settings) {
   return all;
 }
 
-}  // namespace
+}  // namespace planted_facts_parts
 
 std::string planted_facts_key(std::int64_t pairs, double noise, std::int64_t seed) {
   return fmt::format("pairs={}/noise={}/seed={}", pairs, noise, seed);
 }
 
 std::vector<Reader> planted_facts_readers(const std::vector<double>& sharpness) {
+  using namespace planted_facts_parts;
   std::vector<Reader> all;
   for (const double beta : sharpness) {
     const auto add = [&](const std::string& name, const auto& change) {
@@ -341,6 +342,7 @@ PlantedFactsBudget planted_facts_budget(Size size) {
 }
 
 Experiment planted_facts() {
+  using namespace planted_facts_parts;
   return {"planted-facts",
           "Attention heads as associative memories (memo)",
           "How well does one head read known pairs of key and value back?",

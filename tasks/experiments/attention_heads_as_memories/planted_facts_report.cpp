@@ -195,7 +195,7 @@ ResultTable bound_table(const Cases& cases) {
   return table;
 }
 
-Point point_of(double x, const std::vector<double>& values) {
+Point error_point(double x, const std::vector<double>& values) {
   const statistics::Estimate e = statistics::estimate(values);
   Point point{x, e.mean, {}, {}};
   if (e.half_width) {
@@ -221,7 +221,7 @@ Figure sharpness_figure(const Cases& cases, std::int64_t pairs, double noise) {
     for (std::size_t n = 0; n < cases.readers().size(); ++n) {
       if (cases.readers()[n].separation == separation) {
         series.points.push_back(
-            point_of(cases.readers()[n].sharpness, cases.of_reader(pairs, noise, n, "error")));
+            error_point(cases.readers()[n].sharpness, cases.of_reader(pairs, noise, n, "error")));
       }
     }
     figure.series.push_back(series);
@@ -247,7 +247,7 @@ Figure chosen_figure(const Cases& cases, const Axis& axis, At&& at) {
       const auto [pairs, noise] = at(x);
       const std::size_t reader = cases.chosen(separation, pairs, noise);
       series.points.push_back(
-          point_of(static_cast<double>(x), cases.of_reader(pairs, noise, reader, "error")));
+          error_point(static_cast<double>(x), cases.of_reader(pairs, noise, reader, "error")));
     }
     figure.series.push_back(series);
   }
@@ -255,7 +255,7 @@ Figure chosen_figure(const Cases& cases, const Axis& axis, At&& at) {
   for (const auto x : axis) {
     const auto [pairs, noise] = at(x);
     ceiling.points.push_back(
-        point_of(static_cast<double>(x), cases.of_part(pairs, noise, "argmax_error")));
+        error_point(static_cast<double>(x), cases.of_part(pairs, noise, "argmax_error")));
   }
   figure.series.push_back(ceiling);
   return figure;

@@ -22,7 +22,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace attention_identity_parts {
 
 constexpr std::int64_t kWidth = 64;
 constexpr std::int64_t kQueries = 100;
@@ -337,7 +337,7 @@ Report report(const Settings& settings, const Results& results) {
   return report;
 }
 
-}  // namespace
+}  // namespace attention_identity_parts
 
 Verdict judge_identity(double roundings_f64, double roundings_f32) {
   const double most = std::max(roundings_f64, roundings_f32);
@@ -384,6 +384,7 @@ Verdict judge_zero(double sharp, double flat, double same) {
 }
 
 Experiment attention_identity_experiment() {
+  using namespace attention_identity_parts;
   return {"attention-identity",
           kBlog,
           "Is an update of the modern network the same as softmax attention, number by number?",

@@ -15,7 +15,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace basins_parts {
 
 constexpr double kEdge = 1.5;  // the picture is [-kEdge, kEdge]^2
 constexpr std::int64_t kMostSteps = 2000;
@@ -348,9 +348,10 @@ Report report(const Settings& settings, const Results& results) {
   return report;
 }
 
-}  // namespace
+}  // namespace basins_parts
 
 Experiment basins_experiment() {
+  using namespace basins_parts;
   return {
       "basins", kBlog, "Which pattern does a state of a modern network end in, and when in none?",
       "",       parts, report,

@@ -12,9 +12,7 @@
 
 namespace basin::experiments {
 
-namespace {
-
-using namespace capacity;
+namespace capacity {
 
 ResultTable curve_table(const Plan& plan, const Results& results) {
   ResultTable table;
@@ -355,9 +353,10 @@ Report report(const Settings& settings, const Results& results) {
   return report;
 }
 
-}  // namespace
+}  // namespace capacity
 
 Experiment classical_capacity_experiment() {
+  using namespace capacity;
   return {"classical-capacity",
           kBlog,
           "How many patterns does a network of 100 units recall, and how does that grow?",

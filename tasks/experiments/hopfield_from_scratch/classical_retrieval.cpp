@@ -12,7 +12,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace classical_retrieval_parts {
 
 constexpr std::int64_t kUnits = 100;
 constexpr std::int64_t kPatterns = 7;
@@ -198,9 +198,10 @@ Report report(const Settings& settings, const Results& results) {
   return report;
 }
 
-}  // namespace
+}  // namespace classical_retrieval_parts
 
 Verdict judge_seven(const std::vector<double>& recovered) {
+  using namespace classical_retrieval_parts;
   const double p = statistics::empirical_p_value(recovered, static_cast<double>(kPatterns));
   Verdict verdict;
   verdict.claim = "7 patterns of 100 units with 25 flipped bits are all recovered (one run)";
@@ -221,6 +222,7 @@ Verdict judge_seven(const std::vector<double>& recovered) {
 }
 
 Verdict judge_error_free(const std::vector<double>& recovered) {
+  using namespace classical_retrieval_parts;
   const auto runs = static_cast<std::int64_t>(recovered.size());
   const statistics::Interval interval = statistics::wilson_interval(all_seven(recovered), runs);
   Verdict verdict;
@@ -240,6 +242,7 @@ Verdict judge_error_free(const std::vector<double>& recovered) {
 }
 
 Experiment classical_retrieval_experiment() {
+  using namespace classical_retrieval_parts;
   return {"classical-retrieval",
           kBlog,
           "Does a network of 100 units recall 7 patterns of which a quarter is flipped?",

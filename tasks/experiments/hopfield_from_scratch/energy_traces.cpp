@@ -21,7 +21,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace energy_traces_parts {
 
 constexpr std::int64_t kUnits = 100;
 constexpr std::int64_t kPatterns = 20;
@@ -344,7 +344,7 @@ Report report(const Settings& settings, const Results& results) {
   return report;
 }
 
-}  // namespace
+}  // namespace energy_traces_parts
 
 Verdict judge_promise(const std::vector<EnergyCount>& counts) {
   Verdict verdict;
@@ -389,6 +389,7 @@ Verdict judge_synchronous(const std::vector<EnergyCount>& counts) {
 }
 
 Experiment energy_traces_experiment() {
+  using namespace energy_traces_parts;
   return {"energy-traces",
           kBlog,
           "Does the energy fall along the recall of every memory?",

@@ -17,7 +17,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace modern_capacity_parts {
 
 constexpr double kNoise = 0.3;
 constexpr double kBeta = 1.0;
@@ -427,9 +427,10 @@ Report report(const Settings& settings, const Results& results) {
   return report;
 }
 
-}  // namespace
+}  // namespace modern_capacity_parts
 
 Verdict judge_exponential(const std::vector<WidthCapacity>& capacities, const std::string& level) {
+  using namespace modern_capacity_parts;
   Verdict verdict;
   verdict.claim = "B(e): the capacity of the modern network is exponential in the width d";
   verdict.published = "exponential in d";
@@ -493,6 +494,7 @@ Verdict judge_hundred_percent(const std::vector<std::int64_t>& patterns,
 }
 
 Experiment modern_capacity_experiment() {
+  using namespace modern_capacity_parts;
   return {
       "modern-capacity",
       kBlog,

@@ -13,7 +13,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace modern_retrieval_parts {
 
 constexpr std::int64_t kWidth = 64;
 constexpr std::int64_t kPatterns = 20;
@@ -219,9 +219,10 @@ Report report(const Settings& settings, const Results& results) {
   return report;
 }
 
-}  // namespace
+}  // namespace modern_retrieval_parts
 
 Verdict judge_ten(const std::vector<double>& exact) {
+  using namespace modern_retrieval_parts;
   const double p = statistics::empirical_p_value(exact, kQueries);
   const auto full = std::count(exact.begin(), exact.end(), static_cast<double>(kQueries));
   Verdict verdict;
@@ -253,6 +254,7 @@ Verdict judge_exact(double mean, double low, double high) {
 }
 
 Experiment modern_retrieval_experiment() {
+  using namespace modern_retrieval_parts;
   return {"modern-retrieval",
           kBlog,
           "Does one update of the modern network restore 20 noisy patterns of width 64?",

@@ -15,7 +15,7 @@
 
 namespace basin::experiments {
 
-namespace {
+namespace more_steps_hurt_parts {
 
 constexpr std::int64_t kWidth = 64;
 constexpr std::int64_t kPatterns = 500;
@@ -295,7 +295,7 @@ Report report(const Settings& settings, const Results& results) {
   return report;
 }
 
-}  // namespace
+}  // namespace more_steps_hurt_parts
 
 Verdict judge_collapse(const std::vector<double>& one_step,
                        const std::vector<double>& fixed_point) {
@@ -339,6 +339,7 @@ Verdict judge_about(const std::string& claim, double published, const std::vecto
 }
 
 Experiment more_steps_hurt_experiment() {
+  using namespace more_steps_hurt_parts;
   return {"more-steps-hurt",
           kBlog,
           "When does iterating the update of a modern network lose what one step has found?",
