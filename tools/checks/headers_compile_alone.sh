@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every header compiles as the first and only include of a file, and twice over (its guard works).
-# The build has shown it already for a header that a source of it includes first.
+# The build has shown it already for a header that a source of it includes first. Headers of libraries that
+# a header includes anyway, itself or through another of ours, may as well be precompiled for it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
@@ -55,17 +56,82 @@ first_includes() {
 import json, os, re, sys
 
 commands, repository = json.load(open(sys.argv[1], encoding="utf-8")), sys.argv[2]
+
+
+def first_include(path):
+    if not path.startswith(repository + os.sep) or not os.path.isfile(path):
+        return ""
+    with open(path, encoding="utf-8") as text:
+        line = next((line for line in text if line.startswith("#include")), "")
+    header = re.fullmatch(r'#include "([^"]+)"\s*', line)
+    if header and os.path.isabs(header.group(1)):  # sources that are compiled together: the first of them
+        return first_include(header.group(1))
+    return header.group(1) if header else ""
+
+
 for command in commands:
-    source = os.path.normpath(os.path.join(command["directory"], command["file"]))
-    if not source.startswith(repository + os.sep) or not os.path.isfile(source):
-        continue
-    if "cmake_pch.hxx" in command.get("command", ""):
-        continue  # its first include is the precompiled header
-    with open(source, encoding="utf-8") as text:
-        include = next((line for line in text if line.startswith("#include")), "")
-    header = re.fullmatch(r'#include "([^"]+)"\s*', include)
-    if header:
-        print(header.group(1))
+    if "cmake_pch.hxx" not in command.get("command", ""):  # that comes first otherwise
+        print(first_include(os.path.normpath(os.path.join(command["directory"], command["file"]))))
+PROGRAM
+}
+
+# choose_precompiled HEADER...: prints "header<TAB>headers of libraries to precompile for it". All of them are
+# among what it includes, by itself or through headers of ours, so that none hides a lack.
+choose_precompiled() {
+  python3 - "$@" <<'PROGRAM'
+import os, re, sys
+
+
+def includes(name):
+    """What stands at the top of a file, before any other code; the <> stay."""
+    if not os.path.isfile(name):
+        return
+    with open(name, encoding="utf-8") as file:
+        text = re.sub(r"//.*", "", re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S))
+    for line in text.splitlines():
+        include = re.match(r'#include (?:"([^"]+)"|(<[^>]+>))', line)
+        if include:
+            yield include.group(1) or include.group(2)
+        elif line.strip() and not line.startswith("#pragma once"):
+            return
+
+
+reached = {}
+
+
+def reach(name):
+    if name not in reached:
+        reached[name] = set()
+        for include in includes(name):
+            reached[name] |= {include} if include.startswith("<") else reach(include)
+    return reached[name]
+
+
+def weight(parts):
+    light = {"<cstddef>", "<cstdint>", "<initializer_list>", "<type_traits>", "<utility>"}
+    return sum(5 if "/" in part else 0 if part in light else 1 for part in parts)
+
+
+# What is worth its own compilation, the best of all first.
+headers = sys.argv[1:]
+candidates = {frozenset(reach(header)) for header in headers}
+best = {header: frozenset() for header in headers}
+while candidates:
+    gain = {
+        parts: sum(
+            max(0, weight(parts) - weight(best[header])) for header in headers if parts <= reached[header]
+        )
+        for parts in candidates
+    }
+    winner = max(sorted(candidates, key=sorted), key=lambda parts: gain[parts] - 3 * weight(parts))
+    if gain[winner] <= 3 * weight(winner):
+        break
+    candidates.remove(winner)
+    for header in headers:
+        if winner <= reached[header] and weight(winner) > weight(best[header]):
+            best[header] = winner
+for header in headers:
+    print(f"{header}\t{' '.join(sorted(best[header]))}")
 PROGRAM
 }
 
@@ -94,36 +160,63 @@ if hdf5="$(pkg-config --cflags hdf5 2>/dev/null)"; then
   read -r -a hdf5_flags <<<"$hdf5"
   flags+=(${hdf5_flags[@]+"${hdf5_flags[@]}"})
 fi
-if command -v ccache >/dev/null; then
-  # ccache knows only real compilations; from the second run on it has them all.
-  compiler=(ccache "${compiler[@]}")
-  flags+=(-O0 -c)
-else
-  flags+=(-fsyntax-only)
-fi
 
-# One file per header, named after it, so that ccache meets the same file again.
+# One file per header, named after it.
 names=()
 for header in ${headers[@]+"${headers[@]}"}; do
   name="${header//\//_}"
   printf '#include "%s"\n#include "%s"\n' "$header" "$header" >"$scratch/$name.cpp"
   names+=("$name")
 done
+precompiled="$(choose_precompiled ${headers[@]+"${headers[@]}"})"
 cd "$scratch"
+
+# compile FLAGS... FILE, into FILE.failed where it fails.
+compile() {
+  local file="${!#}"
+  "${compiler[@]}" "${flags[@]}" "$@" >"$file.log" 2>&1 || mv "$file.log" "$file.failed"
+}
+# at_once FUNCTION: for each line of the input, with all processors.
+at_once() {
+  local line
+  while IFS= read -r line; do
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+      wait -n || true
+    done
+    "$1" "$line" &
+  done
+  wait
+}
+# first_of HEADERS: the file that includes what is precompiled.
+first_of() {
+  printf '%s.first' "${1//[^a-z0-9_]/_}"
+}
+precompile() {
+  local name
+  name="$(first_of "$1")"
+  printf '#include %s\n' $1 >"$name"
+  compile -x c++-header -o "$name.gch" "$name"
+}
+compile_alone() {
+  local header="${1%%$'\t'*}" first
+  first="$(first_of "${1##*$'\t'}")"
+  if [ -f "$first.gch" ]; then
+    compile -fsyntax-only -include "$first" "${header//\//_}.cpp"
+  else
+    compile -fsyntax-only "${header//\//_}.cpp"
+  fi
+}
 if [ "${#names[@]}" -gt 0 ]; then
-  # xargs answers 123 when a compilation failed; the .failed files say which.
-  printf '%s\0' "${names[@]}" |
-    xargs -0 -P "$jobs" -I '{}' bash -c \
-      'name="$1"; shift; "$@" "$name.cpp" -o "$name.o" >"$name.log" 2>&1 || mv "$name.log" "$name.failed"' \
-      bash '{}' "${compiler[@]}" "${flags[@]}"
+  cut -f 2 <<<"$precompiled" | LC_ALL=C sort -u | sed '/^$/d' | at_once precompile
+  at_once compile_alone <<<"$precompiled"
 fi
 
 failures=0
 for i in ${headers[@]+"${!headers[@]}"}; do
-  if [ -f "${names[$i]}.failed" ]; then
+  if [ -f "${names[$i]}.cpp.failed" ]; then
     failures=$((failures + 1))
     say "${headers[$i]}: does not compile alone:"
-    head -n 12 "${names[$i]}.failed"
+    head -n 12 "${names[$i]}.cpp.failed"
   fi
 done
 note=""
