@@ -49,10 +49,22 @@ void contiguous_strides(int rank, const std::int64_t* extents, std::int64_t* str
   }
 }
 
+// f64 serves checks: it is compiled once, for the lowest level. Nothing is summed here and every
+// step is rounded, so that all levels have the same bits.
+template <class F>
+Status dispatch_level(DType dtype, F&& function) {
+  if constexpr (HWY_TARGET == HWY_STATIC_TARGET) {
+    return dispatch_floating(dtype, function);
+  } else {
+    return dtype == DType::f32 ? function(float{})
+                               : Status::unsupported("arithmetic needs f32 or f64");
+  }
+}
+
 }  // namespace
 
 Status unary_forward_target(const UnaryForward& p, const CpuContext& context) {
-  return dispatch_floating(p.dtype, [&]<class T>(T) {
+  return dispatch_level(p.dtype, [&]<class T>(T) {
     return functors::dispatch(p.op, [&]<class Op>(Op) {
       const T* x = static_cast<const T*>(p.x);
       T* y = static_cast<T*>(p.y);
@@ -71,7 +83,7 @@ Status unary_forward_target(const UnaryForward& p, const CpuContext& context) {
 }
 
 Status unary_backward_target(const UnaryBackward& p, const CpuContext& context) {
-  return dispatch_floating(p.dtype, [&]<class T>(T) {
+  return dispatch_level(p.dtype, [&]<class T>(T) {
     return functors::dispatch(p.op, [&]<class Op>(Op) {
       const T* x = static_cast<const T*>(p.x);
       const T* y = static_cast<const T*>(p.y);
@@ -96,7 +108,7 @@ Status binary_forward_target(const BinaryForward& p, const CpuContext& context) 
   std::int64_t y_strides[kMaxRank];
   contiguous_strides(p.rank, p.extents, y_strides);
   const StridedLoop<3> loop(p.rank, p.extents, {p.a_strides, p.b_strides, y_strides});
-  return dispatch_floating(p.dtype, [&]<class T>(T) {
+  return dispatch_level(p.dtype, [&]<class T>(T) {
     return functors::dispatch(p.op, [&]<class Op>(Op) {
       loop.run(context, [&](const std::array<std::int64_t, 3>& offsets, std::int64_t,
                             std::int64_t begin, std::int64_t end) {
@@ -116,7 +128,7 @@ Status binary_backward_target(const BinaryBackward& p, const CpuContext& context
   std::int64_t y_strides[kMaxRank];
   contiguous_strides(p.rank, p.extents, y_strides);
   const StridedLoop<3> loop(p.rank, p.extents, {p.a_strides, p.b_strides, y_strides});
-  return dispatch_floating(p.dtype, [&]<class T>(T) {
+  return dispatch_level(p.dtype, [&]<class T>(T) {
     return functors::dispatch(p.op, [&]<class Op>(Op) {
       loop.run(context, [&](const std::array<std::int64_t, 3>& offsets, std::int64_t,
                             std::int64_t begin, std::int64_t end) {
@@ -142,7 +154,7 @@ Status binary_backward_target(const BinaryBackward& p, const CpuContext& context
 }
 
 Status affine_target(const Affine& p, const CpuContext& context) {
-  return dispatch_floating(p.dtype, [&]<class T>(T) {
+  return dispatch_level(p.dtype, [&]<class T>(T) {
     for_ranges(context, p.count, kGrain, [&](std::int64_t begin, std::int64_t end) {
       const T* x = static_cast<const T*>(p.x);
       T* y = static_cast<T*>(p.y);
@@ -188,23 +200,28 @@ HWY_EXPORT(binary_backward_target);
 HWY_EXPORT(affine_target);
 
 Status unary_forward(const UnaryForward& p, const CpuContext& context) {
-  return HWY_DYNAMIC_DISPATCH(unary_forward_target)(p, context);
+  return p.dtype == DType::f64 ? HWY_STATIC_DISPATCH(unary_forward_target)(p, context)
+                               : HWY_DYNAMIC_DISPATCH(unary_forward_target)(p, context);
 }
 
 Status unary_backward(const UnaryBackward& p, const CpuContext& context) {
-  return HWY_DYNAMIC_DISPATCH(unary_backward_target)(p, context);
+  return p.dtype == DType::f64 ? HWY_STATIC_DISPATCH(unary_backward_target)(p, context)
+                               : HWY_DYNAMIC_DISPATCH(unary_backward_target)(p, context);
 }
 
 Status binary_forward(const BinaryForward& p, const CpuContext& context) {
-  return HWY_DYNAMIC_DISPATCH(binary_forward_target)(p, context);
+  return p.dtype == DType::f64 ? HWY_STATIC_DISPATCH(binary_forward_target)(p, context)
+                               : HWY_DYNAMIC_DISPATCH(binary_forward_target)(p, context);
 }
 
 Status binary_backward(const BinaryBackward& p, const CpuContext& context) {
-  return HWY_DYNAMIC_DISPATCH(binary_backward_target)(p, context);
+  return p.dtype == DType::f64 ? HWY_STATIC_DISPATCH(binary_backward_target)(p, context)
+                               : HWY_DYNAMIC_DISPATCH(binary_backward_target)(p, context);
 }
 
 Status affine(const Affine& p, const CpuContext& context) {
-  return HWY_DYNAMIC_DISPATCH(affine_target)(p, context);
+  return p.dtype == DType::f64 ? HWY_STATIC_DISPATCH(affine_target)(p, context)
+                               : HWY_DYNAMIC_DISPATCH(affine_target)(p, context);
 }
 
 }  // namespace basin::kernels
