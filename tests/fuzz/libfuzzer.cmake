@@ -29,6 +29,7 @@ foreach(file tensor/tensor tensor/shape tensor/indices nn/checkpoint nn/module t
   list(APPEND parsers "${CMAKE_SOURCE_DIR}/${file}.cpp")
 endforeach()
 add_library(parsers OBJECT ${parsers})
+basin_compile_together(parsers ${parsers})
 target_link_libraries(parsers PUBLIC
   basin_flags basin_fmt basin_hdf5 nlohmann_json::nlohmann_json ZLIB::ZLIB Boost::boost Threads::Threads)
 target_compile_options(parsers PUBLIC ${instrumented})
