@@ -36,6 +36,11 @@ endif()
 # third of the time of ten. So what a source keeps to itself has a name that its neighbours do not have.
 option(BASIN_COMPILE_TOGETHER "Compile the small sources of a folder by tens" ON)
 
+# What tests/fuzz compiles once more, with sanitizers, beside all of tensor/io and tasks/tokenizers. A
+# program links that and, from the libraries, only objects that hold nothing of it.
+set(BASIN_FUZZED_SOURCES tensor/tensor.cpp tensor/shape.cpp tensor/indices.cpp nn/checkpoint.cpp nn/module.cpp
+  tasks/images/idx.cpp tools/report/csv.cpp)
+
 # basin_compile_together(target [AS group] source...): these sources, those of one folder or all of a group.
 # Call it in the folder that defines the target.
 function(basin_compile_together target)
@@ -50,6 +55,10 @@ function(basin_compile_together target)
       get_filename_component(folder "${source}" DIRECTORY)
       file(RELATIVE_PATH folder "${CMAKE_SOURCE_DIR}" "${folder}")
       string(MAKE_C_IDENTIFIER "${folder}" group)
+      file(RELATIVE_PATH name "${CMAKE_SOURCE_DIR}" "${source}")
+      if(name IN_LIST BASIN_FUZZED_SOURCES)
+        string(APPEND group _fuzzed)
+      endif()
     endif()
     math(EXPR place "${place_${group}} + 0")
     math(EXPR place_${group} "${place} + 1")

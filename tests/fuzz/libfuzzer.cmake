@@ -24,9 +24,8 @@ set(instrumented -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recov
                  -fno-omit-frame-pointer)
 file(GLOB parsers CONFIGURE_DEPENDS
   "${CMAKE_SOURCE_DIR}/tensor/io/*.cpp" "${CMAKE_SOURCE_DIR}/tasks/tokenizers/*.cpp")
-foreach(file tensor/tensor tensor/shape tensor/indices nn/checkpoint nn/module tasks/images/idx
-    tools/report/csv)
-  list(APPEND parsers "${CMAKE_SOURCE_DIR}/${file}.cpp")
+foreach(file ${BASIN_FUZZED_SOURCES})
+  list(APPEND parsers "${CMAKE_SOURCE_DIR}/${file}")
 endforeach()
 add_library(parsers OBJECT ${parsers})
 basin_compile_together(parsers ${parsers})
@@ -34,7 +33,7 @@ target_link_libraries(parsers PUBLIC
   basin_flags basin_fmt basin_hdf5 nlohmann_json::nlohmann_json ZLIB::ZLIB Boost::boost Threads::Threads)
 target_compile_options(parsers PUBLIC ${instrumented})
 # What the headers declare depends on it.
-get_target_property(definitions built::basin_flags INTERFACE_COMPILE_DEFINITIONS)
+get_target_property(definitions built::flags INTERFACE_COMPILE_DEFINITIONS)
 if(definitions)
   target_compile_definitions(parsers PUBLIC ${definitions})
 endif()
@@ -45,7 +44,7 @@ foreach(source ${fuzz_sources})
   add_executable(fuzz_${name} "${source}" ${more_${name}} "$<TARGET_OBJECTS:parsers>")
   # The objects of the parsers come before the libraries, which hold the same without sanitizers.
   target_link_libraries(fuzz_${name} PRIVATE parsers
-    "$<LINK_ONLY:built::basin_report>" "$<LINK_ONLY:built::basin_tasks>")
+    "$<LINK_ONLY:built::report>" "$<LINK_ONLY:built::tasks>")
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer,address,undefined)
   set(corpus "${CMAKE_CURRENT_BINARY_DIR}/corpus/${name}")
   add_test(NAME fuzz.${name}.seeds
