@@ -59,7 +59,8 @@ if(NOT DEFINED CMAKE_CUDA_COMPILER_LAUNCHER)
   set(CMAKE_CUDA_COMPILER_LAUNCHER "${CMAKE_CXX_COMPILER_LAUNCHER}")
 endif()
 enable_language(CUDA)
-find_package(CUDAToolkit REQUIRED)
+set(basin_cuda_version "${CMAKE_CUDA_COMPILER_VERSION}")
+include(BasinCudaToolkit)
 message(STATUS
   "Building for GPUs as well: nvcc ${CMAKE_CUDA_COMPILER_VERSION}, ${BASIN_CUDA_ARCHITECTURES}")
 

@@ -34,4 +34,5 @@ configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/basinConfig.cmake.in"
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/basinConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/basinConfig.cmake" "${PROJECT_BINARY_DIR}/basinConfigVersion.cmake"
-  "${CMAKE_CURRENT_LIST_DIR}/BasinDependencies.cmake" DESTINATION "${package}")
+  "${CMAKE_CURRENT_LIST_DIR}/BasinDependencies.cmake" "${CMAKE_CURRENT_LIST_DIR}/BasinCudaToolkit.cmake"
+  DESTINATION "${package}")

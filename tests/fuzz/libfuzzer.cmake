@@ -17,6 +17,7 @@ if(NOT EXISTS "${BASIN_FUZZ_WITH}/basin_targets.cmake")
   message(FATAL_ERROR "BASIN_FUZZ_WITH is '${BASIN_FUZZ_WITH}', which holds no build with tests; make it first: "
                       "cmake --preset release && cmake --build build/release")
 endif()
+add_library(CUDA::nvToolsExt INTERFACE IMPORTED)  # see cmake/BasinCudaToolkit.cmake
 find_package(CUDAToolkit QUIET)  # a build with CUDA links to its runtime
 include("${BASIN_FUZZ_WITH}/basin_targets.cmake")
 
