@@ -1,4 +1,4 @@
-# cmake -DBUILD=... -DFOLDER=... -DGENERATOR=... -DCXX=... [-DLAUNCHER=...] -P install.cmake: installs a
+# cmake -DBUILD=... -DFOLDER=... -DGENERATOR=... -DCXX=... -P install.cmake: installs a
 # finished build, then configures, builds and runs example/ with nothing but what was installed.
 file(REMOVE_RECURSE "${FOLDER}")
 set(checked COMMAND_ERROR_IS_FATAL ANY)
