@@ -12,7 +12,7 @@ class CudaOption(unittest.TestCase):
     def configure(self, *options):
         with tempfile.TemporaryDirectory() as build:
             run = subprocess.run(
-                ["cmake", "-S", ROOT, "-B", build, "-DCMAKE_BUILD_TYPE=Release",
+                ["cmake", "-G", "Ninja", "-S", ROOT, "-B", build, "-DCMAKE_BUILD_TYPE=Release",
                  "-DBASIN_BUILD_TESTS=OFF", "-DBASIN_NVCC=", *options],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", check=False,
             )

@@ -332,8 +332,7 @@ class Refused(ReproduceCase):
         self.assert_complains(process, 1, "the output folder file cannot be used")
         os.mkdir(self.path("locked"))
         os.chmod(self.path("locked"), 0o555)
-        options = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
-        process = self.run_trainer("reproduce", NAME, *SMOKE, "--out", "locked", **options)
+        process = self.run_trainer("reproduce", NAME, *SMOKE, "--out", "locked", **self.without_rights())
         self.assert_complains(process, 1, "locked", "Permission denied")
         self.assertEqual(os.listdir(self.path("locked")), [])
 

@@ -14,7 +14,6 @@ from trainer_case import TINY, TRAINER, TrainerCase, options
 # Long enough to be met in the middle.
 SETTINGS = {**TINY, "backbone": "attention", "steps": 2000, "log-every": 100, "eval-every": 400,
             "checkpoint-every": 100, "keep-checkpoints": 2, "dropout": 0.1}
-NOBODY = {"user": 65534, "group": 65534, "extra_groups": []}
 
 # A file system of its own that is full after some checkpoints, and then has room again.
 FULL_DISK = r"""
@@ -94,19 +93,19 @@ class Saving(TrainerCase):
         self.succeed("train", "--resume", "--out", "run")
         self.assert_it_ended_like_a_run_without_trouble()
 
-    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_folder_that_becomes_read_only(self):
+        nobody = self.without_rights()
         for keep in (1, 2):
             with self.subTest(keep=keep):
                 self.settings["keep-checkpoints"] = keep
-                process = self.stopped_after_a_checkpoint(**NOBODY)
+                process = self.stopped_after_a_checkpoint(**nobody)
                 os.chmod(self.path("run"), 0o555)
                 self.assert_it_stops(process, r"run/(checkpoint|best)\.h5\S* cannot be .*: "
                                               r"Permission denied")
-                resumed = self.run_trainer("train", "--resume", "--out", "run", **NOBODY)
+                resumed = self.run_trainer("train", "--resume", "--out", "run", **nobody)
                 self.assert_complains(resumed, 1, "run cannot be used", "Permission denied")
                 os.chmod(self.path("run"), 0o777)
-                self.succeed("train", "--resume", "--out", "run", **NOBODY)
+                self.succeed("train", "--resume", "--out", "run", **nobody)
         self.assert_it_ended_like_a_run_without_trouble()
 
     @unittest.skipUnless(os.geteuid() == 0 and can_mount(), "needs the right to mount")

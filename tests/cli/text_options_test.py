@@ -191,15 +191,15 @@ class Folders(TextCase):
         self.write("texts/b.gz", bytes(damaged))
         self.fails(1, "b.gz", "damaged", data="texts")
 
-    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_without_permission(self):
         os.mkdir(self.path("texts"))
         self.write("texts/a", some_text(600))
         self.write("texts/secret", "text " * 200)
         os.chmod(self.path("texts/secret"), 0o000)
-        nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+        nobody = self.without_rights()
         self.fails(1, "secret", "ermission denied", data="texts", popen=nobody)
         os.mkdir(self.path("texts/closed"), 0o000)
+        self.addCleanup(os.chmod, self.path("texts/closed"), 0o700)
         self.fails(1, "texts", "ermission denied", data="texts", popen=nobody)
 
 

@@ -69,6 +69,17 @@ class TrainerCase(unittest.TestCase):
         with open(self.path(*names), "rb") as file:
             return file.read()
 
+    def without_rights(self):
+        """Options of subprocess for a user without special rights."""
+        if os.geteuid() != 0:
+            return {}
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+        try:
+            subprocess.run([TRAINER, "--version"], capture_output=True, check=True, **nobody)
+        except PermissionError:
+            self.skipTest(f"other users than root cannot reach {TRAINER}")
+        return nobody
+
     def run_trainer(self, *words, **popen):
         """The finished process, run in the folder of the test."""
         popen.setdefault("env", self.environment)
